@@ -1,0 +1,52 @@
+"""Rewire: how fine-tuning rewires a language model that learns to summarize.
+
+snakemake --cores 8                                          the study of `runs:` in config/config.yaml
+snakemake --cores 8 --configfile config/smoke.yaml           a preset on top of it
+snakemake --cores 1 results/figures/small/newswire/heads.png one figure
+"""
+
+
+configfile: "config/config.yaml"
+configfile: "config/claims.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+wildcard_constraints:
+    model=names(MODELS),
+    dataset=names(DATASETS),
+    split=names(SPLITS),
+    corruption=names(CORRUPTIONS),
+    checkpoint=names(sorted({name for model in MODELS for name in checkpoints(model)})),
+    strategy=names(STRATEGIES),
+    seed=r"\d+",
+
+
+resource_scopes:
+    gpu="local",
+
+
+localrules:
+    all, articles, downloads, trained, pairs, differential, circuits, faithfulness, evolution, summaries, bakeoff, figures, claims,
+
+
+include: "workflow/rules/articles.smk"
+include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/pairs.smk"
+include: "workflow/rules/differential.smk"
+include: "workflow/rules/circuits.smk"
+include: "workflow/rules/faithfulness.smk"
+include: "workflow/rules/evolution.smk"
+include: "workflow/rules/summaries.smk"
+include: "workflow/rules/lora.smk"
+include: "workflow/rules/claims.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    """The whole study: every figure and the claims table."""
+    default_target: True
+    input:
+        rules.figures.input,
+        rules.claims.input,

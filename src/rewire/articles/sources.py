@@ -1,0 +1,117 @@
+"""Articles from a Hub dataset, local files or the built-in newswire world, all to ``id, article, summary``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rewire.articles import newswire
+from rewire.errors import InputError
+from rewire.tables import schema, write_table
+
+log = logging.getLogger(__name__)
+
+SCHEMA = schema(id="string", article="string", summary="string")
+READERS = {".json": "json", ".jsonl": "json", ".csv": "csv", ".parquet": "parquet"}
+
+
+def write_articles(dataset: Mapping[str, Any], split: str, path: str | Path) -> None:
+    """Write one split of a catalogue entry to a parquet table of id, article, summary.
+
+    ``dataset``: an entry of ``datasets:`` in the config. Rows with an empty article or summary, or an id seen
+    before, are dropped and counted in the log. Errors: InputError that names the file or Hub id and the column.
+    """
+    if dataset["source"] == "newswire":
+        rows: Iterable[Mapping[str, Any]] = newswire.generate(
+            rows=dataset["rows"][split], seed=dataset["seed"], split=split, **dataset.get("options", {})
+        )
+        origin = f"newswire {split}"
+    else:
+        rows, origin = load_rows(dataset, split)
+    write_table(path, clean_rows(rows, split, origin), SCHEMA)
+
+
+def load_rows(dataset: Mapping[str, Any], split: str) -> tuple[Iterable[Mapping[str, Any]], str]:
+    """Rows with the keys id (may be None), article, summary, and where they come from."""
+    expression = dataset["splits"][split]
+    if dataset["source"] == "hub":
+        origin = dataset["id"]
+        data = load_hub(dataset, expression)
+    else:
+        name = expression.split("[")[0]
+        if name not in dataset["files"]:
+            raise InputError(f"split {split!r} is {expression!r}, but files: names only {', '.join(dataset['files'])}")
+        origin = os.path.expandvars(dataset["files"][name])
+        data = load_file(Path(origin), name, expression)
+    columns = {"article": "article", "summary": "summary", **dataset.get("columns", {})}
+    for column in columns.values():
+        if column not in data.column_names:
+            raise InputError(f"{origin}: no column {column!r}; it has {', '.join(data.column_names)}")
+    return ({key: row[column] for key, column in columns.items()} for row in data), origin
+
+
+def load_hub(dataset: Mapping[str, Any], expression: str) -> Any:
+    """A Hub dataset's split (a slice as ``train[:1000]`` is understood), from the local cache when offline."""
+    import datasets
+
+    try:
+        return datasets.load_dataset(
+            dataset["id"], dataset.get("name"), split=expression, revision=dataset.get("revision")
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"dataset {dataset['id']!r}: {first_line(error)}; without a network, fetch it beforehand with "
+            f"'hf download --repo-type dataset {dataset['id']}' and set HF_HUB_OFFLINE=1"
+        ) from error
+
+
+def load_file(path: Path, name: str, expression: str) -> Any:
+    """A local json, jsonl, csv or parquet file as a dataset whose only split is called ``name``."""
+    import datasets
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix not in READERS:
+        raise InputError(f"{path}: unknown ending {path.suffix!r}, expected {', '.join(READERS)}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    with tempfile.TemporaryDirectory() as cache:
+        try:
+            data = datasets.load_dataset(
+                READERS[path.suffix], data_files={name: str(path)}, split=expression, cache_dir=cache
+            )
+            # out of the temporary cache, into memory
+            return datasets.Dataset(data.with_format("arrow")[:], split=data.split)
+        except Exception as error:  # datasets wraps every reader's errors in a class of its own
+            raise InputError(f"{path}: cannot be read: {first_line(error.__cause__ or error)}") from error
+
+
+def clean_rows(rows: Iterable[Mapping[str, Any]], split: str, origin: str) -> list[dict[str, str]]:
+    """Drop empty and duplicate rows, count them in the log. Errors: InputError if none is left."""
+    kept: list[dict[str, str]] = []
+    seen: set[str] = set()
+    empty = duplicates = 0
+    for number, row in enumerate(rows):
+        given = row.get("id")
+        name = f"{split}-{number:06d}" if given is None else str(given)
+        article, summary = (str(row[key] or "").strip() for key in ("article", "summary"))
+        if not article or not summary:
+            empty += 1
+        elif name in seen:
+            duplicates += 1
+        else:
+            seen.add(name)
+            kept.append({"id": name, "article": article, "summary": summary})
+    log.info("%s: %d rows kept, %d empty and %d with a duplicate id dropped", origin, len(kept), empty, duplicates)
+    if not kept:
+        raise InputError(f"{origin}: no row with an article and a summary is left ({empty} empty, {duplicates} duplicates)")
+    return kept
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class if it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

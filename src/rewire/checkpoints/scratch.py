@@ -1,0 +1,92 @@
+"""A base model from nothing: a tokenizer trained on the articles, an architecture, and plain language modelling."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
+
+from rewire.checkpoints.save import save_checkpoint
+from rewire.checkpoints.training import Example, train, write_training_table
+from rewire.errors import InputError
+from rewire.pretrained import load_tokenizer
+from rewire.tables import read_table
+
+EOS = "<|endoftext|>"
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of at most ``vocabulary`` tokens, as GPT-2's: any text is legal."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[EOS],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, bos_token=EOS, pad_token=EOS)
+
+
+def pack(texts: Iterable[str], tokenizer: Any, context: int) -> list[Example]:
+    """Articles joined by eos and cut into blocks of ``context`` tokens, all of them in the loss; the tail is dropped."""
+    stream: list[int] = []
+    for text in texts:
+        stream += [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], tokenizer.eos_token_id]
+    blocks = [stream[i : i + context] for i in range(0, len(stream) - context + 1, context)]
+    return [Example(block, block) for block in blocks]
+
+
+def build_model(architecture: Mapping[str, Any], tokenizer: Any) -> Any:
+    """A randomly initialised model: ``architecture`` is a transformers ``model_type`` and its config's values."""
+    options = dict(architecture)
+    kind = options.pop("model_type")
+    eos = tokenizer.eos_token_id
+    try:
+        config = AutoConfig.for_model(
+            kind, vocab_size=len(tokenizer), bos_token_id=eos, eos_token_id=eos, pad_token_id=eos, **options
+        )
+    except ValueError as error:
+        raise InputError(f"architecture model_type {kind!r}: {str(error).splitlines()[0][:200]}") from error
+    return AutoModelForCausalLM.from_config(config)
+
+
+def pretrain(
+    model_entry: Mapping[str, Any],
+    train_articles: str | Path,
+    validation_articles: str | Path,
+    folder: str | Path,
+    table: str | Path,
+    work: str | Path,
+) -> None:
+    """Train ``model_entry`` (an entry of ``models:`` with source scratch) on articles alone, to ``folder``.
+
+    Summaries are never seen. ``work``: where an interrupted run resumes from; removed when done.
+    """
+    work = Path(work)
+    settings = model_entry["pretraining"]
+    texts = read_table(train_articles)["article"].to_pylist()
+    wanted = model_entry["tokenizer"]
+    if "vocabulary" in wanted:
+        tokenizer = train_tokenizer(texts, wanted["vocabulary"])
+    else:
+        tokenizer = load_tokenizer(wanted["path"])
+    set_seed(settings["seed"])
+    model = build_model(model_entry["architecture"], tokenizer)
+    context = model.config.max_position_embeddings
+    blocks = pack(texts, tokenizer, context)
+    held_out = pack(read_table(validation_articles)["article"].to_pylist(), tokenizer, context)
+    if not blocks:
+        raise InputError(f"{train_articles}: fewer than {context} tokens, not one block to train on")
+    steps = settings["steps"]
+    rows = train(model, blocks, held_out, settings, work, [steps], lambda *_: None, settings["seed"])
+    save_checkpoint(folder, model, tokenizer)
+    write_training_table(table, rows)
+    shutil.rmtree(work)

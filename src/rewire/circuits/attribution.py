@@ -1,0 +1,185 @@
+"""Edge attribution: how much the metric is estimated to change when one edge carries the corrupted value.
+
+score(u->v) = mean over examples of sum over positions of <z'_u - z_u, dM/d(input of v)>, the gradient averaged over
+runs whose token embedding is x' + alpha (x - x'). Definitions: docs/definitions.md, "Scores".
+
+How it is fast: one fused forward and backward a step; the gradient at q, k, v (width E) is mapped to the residual
+stream analytically. With the norm's gain folded into W, and W centred,
+    d(q)/d(residual) = (W g - c x_hat) / scale,   c = <g, W^T x_hat> / D
+so only <delta_u, x_hat> and a scalar c a head are needed beside the product with W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rewire.circuits.graph import Graph
+from rewire.circuits.runs import PairRuns
+from rewire.circuits.selection import Scores
+from rewire.errors import InputError
+from rewire.models import Model
+from rewire.pairs import TokenPairs
+from rewire.progress import bar
+from rewire.residual import ResidualStream, Trace
+
+GRIDS = ("left", "right", "midpoint")
+METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted")
+
+
+def interpolation(method: str, steps: int, grid: str) -> list[float]:
+    """The alphas at which gradients are averaged: 0 = corrupted embedding, 1 = clean."""
+    if method == "EAP":
+        return [1.0]
+    if method == "clean-corrupted":
+        return [1.0, 0.0]
+    if method != "EAP-IG-inputs":
+        raise InputError(f"method {method!r} is not one of {', '.join(METHODS)}")
+    if grid not in GRIDS or steps < 1:
+        raise InputError(f"EAP-IG-inputs with {steps} steps on grid {grid!r}: steps >= 1, grid one of {', '.join(GRIDS)}")
+    shift = {"left": 0.0, "right": 1.0, "midpoint": 0.5}[grid]
+    return [(k + shift) / steps for k in range(steps)]
+
+
+def attribute(
+    model: Model,
+    pairs: TokenPairs,
+    metric: str = "nll",
+    method: str = "EAP-IG-inputs",
+    steps: int = 5,
+    grid: str = "left",
+    batch_tokens: int = 2048,
+) -> Scores:
+    """Scores of every edge of ``model`` on ``pairs``: ``.values`` float32 [sources, destinations].
+
+    ``.completeness_gap``: |integral - (M(corrupted) - M(clean))| / |M(corrupted) - M(clean)| over the mean metric.
+    ``batch_tokens`` bounds memory and does not change the result: the mean is per example.
+    Errors: InputError for an unknown method, grid or metric, or an example longer than the context.
+    """
+    stream = model.stream
+    graph = model.graph
+    alphas = interpolation(method, steps, grid)
+    model.check_length(pairs.clean.shape[1])
+    total = torch.zeros(graph.n_sources, graph.n_destinations, dtype=torch.float64)
+    integral = change = 0.0
+    with bar(len(pairs), "attribution", "pair") as progress:
+        for _, batch in pairs.batches(batch_tokens):
+            result = attribute_batch(stream, graph, batch, metric, alphas)
+            total += result.scores
+            integral += result.integral
+            change += result.change
+            progress.update(len(batch))
+    gap = abs(integral - change) / abs(change) if change else float("nan")
+    return Scores((total / len(pairs)).float(), graph, method, metric, gap)
+
+
+def source_differences(stream: ResidualStream, embedding: Tensor, clean: Trace, corrupted: Trace) -> Tensor:
+    """What every source writes in the corrupted run minus in the clean run: [B, sources, W, D].
+
+    ``embedding``: [B, W, D], difference of the token embeddings.
+    """
+    batch, window, width = embedding.shape
+    heads = stream.n_heads
+    sources = 1 + stream.n_layers * (heads + 1)
+    delta = torch.empty(batch, sources, window, width)
+    delta[:, 0] = embedding
+    for layer in range(stream.n_layers):
+        first = 1 + layer * (heads + 1)
+        z = (corrupted.z[layer] - clean.z[layer]).transpose(1, 2)  # [B, H, W, E]
+        torch.matmul(z, stream.weight_o[layer], out=delta[:, first : first + heads])
+        torch.sub(corrupted.mlp_out[layer], clean.mlp_out[layer], out=delta[:, first + heads])
+    return delta
+
+
+@dataclass
+class _BatchResult:
+    """Sums over the examples of a batch."""
+
+    scores: Tensor  # float64 [sources, destinations]
+    integral: float  # <delta_input, mean gradient at the embedding>
+    change: float  # M(corrupted) - M(clean)
+
+
+def attribute_batch(stream: ResidualStream, graph: Graph, pairs: TokenPairs, metric: str, alphas: list[float]) -> _BatchResult:
+    """Scores of one batch, summed over its examples."""
+    runs = PairRuns(stream, pairs)
+    difference = runs.corrupted_embedding - runs.clean_embedding
+    delta = source_differences(stream, difference, runs.clean, runs.corrupted)
+    change = runs.measure(metric, runs.references.corrupted) - runs.measure(metric, runs.references.clean)
+    gradients = _Gradients(stream, graph, delta, weight=1 / len(alphas))
+    at_embedding = torch.zeros_like(difference)
+    for alpha in alphas:
+        embedding = torch.lerp(runs.corrupted_embedding, runs.clean_embedding, alpha).requires_grad_()
+        trace = runs.run(embedding)
+        assert trace.final is not None
+        value = runs.measure(metric, runs.target_logits(trace.final)).sum()
+        grads = torch.autograd.grad(value, [embedding, *trace.qkv, *trace.mlp_in, trace.final])
+        at_embedding += grads[0] / len(alphas)
+        gradients.add(trace, list(grads[1:]))
+    integral = float((difference * at_embedding).double().sum())
+    return _BatchResult(gradients.scores(), integral, float(change.double().sum()))
+
+
+class _Gradients:
+    """Gradients at every destination, averaged over steps, kept at the narrowest width that is exact."""
+
+    def __init__(self, stream: ResidualStream, graph: Graph, delta: Tensor, weight: float) -> None:
+        self.stream, self.graph, self.delta, self.weight = stream, graph, delta, weight
+        self.qkv: list[Tensor | float] = [0.0] * stream.n_layers  # [B, W, 3, H, E], divided by the norm's scale
+        self.direct: list[Tensor | float] = [0.0] * (stream.n_layers + 1)  # [B, W, D]: MLPs, then logits
+        # the norm's own correction: float64 [sources, 3H] a layer
+        self.correction = torch.zeros(graph.n_sources, stream.n_layers, 3 * stream.n_heads, dtype=torch.float64)
+
+    @torch.no_grad()
+    def add(self, trace: Trace, grads: list[Tensor]) -> None:
+        """Add one step: ``grads`` are those of trace.qkv, then trace.mlp_in, then trace.final."""
+        layers = self.stream.n_layers
+        for layer in range(layers):
+            residual = trace.residual[layer].detach()
+            scale = self.stream.scale(residual)  # [B, W, 1]
+            scaled = grads[layer] * (self.weight / scale[..., None, None])
+            self.qkv[layer] = self.qkv[layer] + scaled
+            # c = <g, q - bias> / D, one scalar a head and position: [B, W, 3, H]
+            plain = trace.qkv[layer].detach() - self.stream.bias_qkv[layer]
+            c = (scaled * plain).sum(dim=-1) / self.stream.d_model
+            readable = self.graph.first_source(layer)
+            along = torch.einsum("bswd,bwd->sbw", self.delta[:, :readable], self.stream.normalise(residual))
+            self.correction[:readable, layer] += along.flatten(1) @ c.flatten(2).flatten(0, 1)
+        for i in range(layers + 1):
+            self.direct[i] = self.direct[i] + grads[layers + i] * self.weight
+
+    @torch.no_grad()
+    def scores(self) -> Tensor:
+        """float64 [sources, destinations], summed over the batch."""
+        graph, stream = self.graph, self.stream
+        out = torch.zeros(graph.n_sources, graph.n_destinations, dtype=torch.float64)
+        for layer in range(stream.n_layers):
+            readable = graph.first_source(layer)
+            column = graph.first_destination(layer)
+            heads = slice(column, column + 3 * stream.n_heads)
+            out[:readable, heads] = self._contract(readable, self._at_residual(layer)) - self.correction[:readable, layer]
+            mlp = column + 3 * stream.n_heads
+            readable = int(graph.readable[mlp])
+            out[:readable, mlp] = self._contract(readable, self.direct[layer])[:, 0]
+        out[:, -1] = self._contract(graph.n_sources, self.direct[stream.n_layers])[:, 0]
+        return out
+
+    def _at_residual(self, layer: int) -> Tensor:
+        """Gradients at q, k, v of every head mapped to the residual stream: [B, 3H, W, D]."""
+        weight = self.stream.weight_qkv[layer]  # [3, H, D, E]
+        weight = weight - weight.mean(dim=2, keepdim=True)  # the norm subtracts the mean over D
+        gradient = self.qkv[layer]
+        assert isinstance(gradient, Tensor)
+        mapped = torch.matmul(gradient.permute(0, 2, 3, 1, 4), weight.transpose(-1, -2))  # [B, 3, H, W, D]
+        return mapped.flatten(1, 2)
+
+    def _contract(self, readable: int, gradient: Tensor | float) -> Tensor:
+        """Sum over examples, positions and width of delta [B, readable, W, D] times gradient [B, (n,) W, D]."""
+        assert isinstance(gradient, Tensor)
+        per_destination = gradient if gradient.dim() == 4 else gradient[:, None]
+        product = torch.matmul(
+            self.delta[:, :readable].flatten(2), per_destination.flatten(2).transpose(1, 2)
+        )  # [B, readable, n]
+        return product.double().sum(dim=0)

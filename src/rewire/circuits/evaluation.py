@@ -1,0 +1,136 @@
+"""Run circuits: edges inside carry the current value, edges outside the corrupted one (interchange ablation).
+
+The input of every destination is the corrupted residual stream plus, for each edge of the circuit, what its source
+writes now minus what it wrote in the corrupted run. The corrupted run is cached once a batch for all circuits, and
+heads and MLPs that no edge of the circuit starts from are skipped. Definitions: docs/definitions.md, "Faithfulness".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from rewire.circuits.runs import PairRuns
+from rewire.circuits.selection import Circuit
+from rewire.models import Model
+from rewire.pairs import TokenPairs
+from rewire.progress import bar
+
+
+def evaluate(
+    model: Model,
+    circuits: Sequence[Circuit],
+    pairs: TokenPairs,
+    metrics: Sequence[str] = ("nll",),
+    batch_tokens: int = 2048,
+) -> dict[str, Tensor]:
+    """Each metric of each circuit on each example: float32 [circuits, examples] by metric name.
+
+    The whole graph gives the clean run and the empty graph the corrupted run, to float tolerance.
+    """
+    model.check_length(pairs.clean.shape[1])
+    values = {metric: torch.empty(len(circuits), len(pairs)) for metric in metrics}
+    with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
+        for index, batch in pairs.batches(batch_tokens):
+            runs = PairRuns(model.stream, batch)
+            for number, circuit in enumerate(circuits):
+                logits = run_circuit(runs, circuit)
+                for metric in metrics:
+                    values[metric][number, index] = runs.measure(metric, logits)
+                progress.update(len(batch))
+    return values
+
+
+def evaluate_baselines(
+    model: Model, pairs: TokenPairs, metrics: Sequence[str] = ("nll",), batch_tokens: int = 2048
+) -> dict[str, dict[str, Tensor]]:
+    """Each metric of the whole model: ``["clean"][metric]`` and ``["corrupted"][metric]``, float32 [examples]."""
+    values = {run: {metric: torch.empty(len(pairs)) for metric in metrics} for run in ("clean", "corrupted")}
+    for index, batch in pairs.batches(batch_tokens):
+        runs = PairRuns(model.stream, batch)
+        for metric in metrics:
+            values["clean"][metric][index] = runs.measure(metric, runs.references.clean)
+            values["corrupted"][metric][index] = runs.measure(metric, runs.references.corrupted)
+    return values
+
+
+@torch.no_grad()
+def run_circuit(runs: PairRuns, circuit: Circuit) -> Tensor:
+    """[N, V]: the circuit's logits where the N target tokens are read."""
+    return _CircuitRun(runs, circuit).logits()
+
+
+class _CircuitRun:
+    """One circuit on one batch. ``changes`` [B, n, W, D]: current minus corrupted output of the circuit's n sources."""
+
+    def __init__(self, runs: PairRuns, circuit: Circuit) -> None:
+        self.runs, self.stream, self.graph = runs, runs.stream, circuit.graph
+        self.active = circuit.nodes.nonzero().squeeze(1)  # the sources of the circuit, in the order they write
+        self.mask = circuit.mask[self.active].to(runs.clean_embedding.dtype)  # [n, destinations]
+        batch, window, width = runs.clean_embedding.shape
+        self.changes = torch.empty(batch, len(self.active), window, width)
+        self.filled = 0  # sources written so far; the rest of ``changes`` is not to be read
+
+    def _write(self, change: Tensor) -> None:
+        """Append the changes [B, k, W, D] of the next k active sources."""
+        self.changes[:, self.filled : self.filled + change.shape[1]] = change
+        self.filled += change.shape[1]
+
+    def _inputs(self, corrupted: Tensor, destinations: Tensor) -> Tensor:
+        """[B, k, W, D]: what each of k destinations reads, from the corrupted residual stream [B, W, D]."""
+        mask = self.mask[: self.filled, destinations].T  # [k, filled]
+        change = torch.matmul(mask, self.changes[:, : self.filled].flatten(2))
+        return change.unflatten(2, corrupted.shape[1:]) + corrupted[:, None]
+
+    def logits(self) -> Tensor:
+        runs, graph, stream = self.runs, self.graph, self.stream
+        active = set(self.active.tolist())
+        if 0 in active:
+            self._write((runs.clean_embedding - runs.corrupted_embedding)[:, None])
+        for layer in range(stream.n_layers):
+            first = graph.first_source(layer)
+            heads = torch.tensor([h for h in range(stream.n_heads) if first + h in active], dtype=torch.long)
+            mlp = first + stream.n_heads in active
+            before = self.filled
+            if len(heads):
+                self._write(self._head_changes(layer, heads))
+            if mlp:
+                after, self.filled = self.filled, before if graph.parallel else self.filled
+                change = self._mlp_change(layer)
+                self.filled = after
+                self._write(change)
+        trace, targets = runs.corrupted, runs.targets
+        assert trace.final is not None
+        at = targets.position - runs.start
+        # only the target positions are unembedded: [filled] x [N, filled, D]
+        change = self.changes[targets.example, :, at]
+        final = trace.final[targets.example, at] + torch.einsum("n,bnd->bd", self.mask[:, -1], change)
+        return stream.logits(final)
+
+    def _head_changes(self, layer: int, heads: Tensor) -> Tensor:
+        """[B, k, W, D]: change in what the k ``heads`` of ``layer`` write."""
+        stream, trace = self.stream, self.runs.corrupted
+        letters = torch.arange(3)[:, None]
+        columns = self.graph.first_destination(layer) + letters * stream.n_heads + heads  # [3, k]
+        wired = self.mask[: self.filled, columns].any(dim=0)  # [3, k]: inputs that an edge of the circuit reaches
+        qkv = trace.qkv[layer][:, :, :, heads].clone()  # [B, W, 3, k, E]
+        if wired.any():
+            letter, place = wired.nonzero(as_tuple=True)
+            inputs = stream.normalise(self._inputs(trace.residual[layer], columns[wired]))
+            weight = stream.weight_qkv[layer][letter, heads[place]]  # [m, D, E]
+            bias = stream.bias_qkv[layer][letter, heads[place]]
+            qkv[:, :, letter, place] = (torch.matmul(inputs, weight) + bias[:, None]).transpose(1, 2)
+        past = self.runs.past
+        own = None if past is None else (past[layer][0][:, heads], past[layer][1][:, heads])
+        z, _ = stream.attend(qkv, own)
+        change = (z - trace.z[layer][:, :, heads]).transpose(1, 2)  # [B, k, W, E]
+        return torch.matmul(change, stream.weight_o[layer][heads])
+
+    def _mlp_change(self, layer: int) -> Tensor:
+        """[B, 1, W, D]: change in what the MLP of ``layer`` writes."""
+        trace = self.runs.corrupted
+        column = torch.tensor([self.graph.first_destination(layer) + 3 * self.stream.n_heads])
+        inputs = self._inputs(trace.mlp_in[layer], column)
+        return self.stream.mlp(layer, inputs) - trace.mlp_out[layer][:, None]

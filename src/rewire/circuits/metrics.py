@@ -1,0 +1,47 @@
+"""Metrics of a run, one value an example. Definitions: docs/definitions.md, "Metrics"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from rewire.errors import InputError
+from rewire.pairs import Targets
+
+METRICS = ("nll", "kl", "kl_corrupted", "logit_diff")
+
+
+@dataclass(frozen=True)
+class References:
+    """Logits [N, V] at the target positions of the whole model's clean and corrupted runs."""
+
+    clean: Tensor
+    corrupted: Tensor
+
+
+def measure(metric: str, logits: Tensor, targets: Targets, references: References) -> Tensor:
+    """Value of ``metric`` for every example of a batch, float32 [B]; ``logits``: [N, V] at the target positions.
+
+    ``nll``: mean negative log-likelihood of the target tokens, nats a token.
+    ``kl``: KL(clean || run), a sum over the vocabulary, mean over the target positions, nats; ``kl_corrupted``:
+    KL(corrupted || run), likewise.
+    ``logit_diff``: logit(last target) - logit(wrong token), where the last target is read.
+    """
+    logits = logits.float()
+    if metric == "nll":
+        return targets.mean_per_example(F.cross_entropy(logits, targets.token, reduction="none"))
+    if metric in ("kl", "kl_corrupted"):
+        reference = references.clean if metric == "kl" else references.corrupted
+        log_reference = F.log_softmax(reference.float(), dim=-1)
+        divergence = F.kl_div(F.log_softmax(logits, dim=-1), log_reference, log_target=True, reduction="none")
+        return targets.mean_per_example(divergence.sum(dim=-1))
+    if metric == "logit_diff":
+        if targets.wrong_token is None:
+            raise InputError("metric logit_diff needs pairs with a wrong_token")
+        last = targets.last()
+        chosen = logits[last]
+        right = chosen.gather(1, targets.token[last][:, None])
+        return (right - chosen.gather(1, targets.wrong_token[:, None])).squeeze(1)
+    raise InputError(f"metric {metric!r} is not one of {', '.join(METRICS)}")

@@ -1,0 +1,44 @@
+"""The clean and the corrupted run of one batch, over the window where they can differ."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rewire.circuits.metrics import References, measure
+from rewire.pairs import TokenPairs
+from rewire.residual import KeyValue, ResidualStream, Trace
+
+
+class PairRuns:
+    """Both runs of B examples over the W positions from the first that differs (shared keys and values before it).
+
+    ``clean``, ``corrupted``: the traces; ``clean_embedding``, ``corrupted_embedding``: [B, W, D] token embeddings.
+    """
+
+    @torch.no_grad()
+    def __init__(self, stream: ResidualStream, pairs: TokenPairs) -> None:
+        self.stream = stream
+        self.start = pairs.window_start()
+        self.targets = pairs.targets()
+        self.past: list[KeyValue] | None = None
+        if self.start:
+            self.past = stream.prefix(pairs.clean[:, : self.start])
+        self.clean_embedding = stream.embed(pairs.clean[:, self.start :])
+        self.corrupted_embedding = stream.embed(pairs.corrupted[:, self.start :])
+        self.clean = self.run(self.clean_embedding)
+        self.corrupted = self.run(self.corrupted_embedding)
+        self.references = References(self.target_logits(self.clean.final), self.target_logits(self.corrupted.final))
+
+    def run(self, embedding: Tensor) -> Trace:
+        """The model on token embeddings [B, W, D] placed in the window."""
+        return self.stream.run(embedding, self.start, self.past)
+
+    def target_logits(self, final: Tensor | None) -> Tensor:
+        """[N, V]: logits where the N target tokens are read, from the residual stream [B, W, D] before the final norm."""
+        assert final is not None
+        return self.stream.logits(final[self.targets.example, self.targets.position - self.start])
+
+    def measure(self, metric: str, logits: Tensor) -> Tensor:
+        """[N, V] -> [B]: the metric of every example."""
+        return measure(metric, logits, self.targets, self.references)

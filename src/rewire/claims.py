@@ -1,0 +1,219 @@
+"""Published claims beside our numbers; the verdict follows from a rule in the config, never from a person.
+
+Definitions: docs/definitions.md, "Claims". A measure reads the tables of one run (model and dataset).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rewire import statistics
+from rewire.errors import InputError
+from rewire.statistics import Estimate
+from rewire.tables import read_table, schema, write_table
+
+SCHEMA = schema(
+    claim="string",
+    statement="string",
+    source="string",
+    published="string",
+    model="string",
+    dataset="string",
+    value="float64",
+    low="float64",
+    high="float64",
+    n="int32",
+    unit="string",
+    verdict="string",
+)
+
+Tables = Mapping[str, str | Path]  # name -> parquet file of one run
+
+
+def write_claims(
+    runs: Mapping[tuple[str, str], Tables], claims: Mapping[str, Mapping[str, Any]], parquet: str | Path, tsv: str | Path
+) -> None:
+    """One row a run and claim, to a parquet and a tab-separated table. ``runs``: (model, dataset) -> tables."""
+    rows = [
+        judge(name, claim, model, dataset, tables)
+        for (model, dataset), tables in runs.items()
+        for name, claim in claims.items()
+    ]
+    write_table(parquet, rows, SCHEMA)
+    partial = Path(tsv).with_name(f".{Path(tsv).name}.partial")
+    with partial.open("w", newline="") as file:
+        writer = csv.DictWriter(file, SCHEMA.names, dialect="excel-tab", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
+    os.replace(partial, tsv)
+
+
+def judge(name: str, claim: Mapping[str, Any], model: str, dataset: str, tables: Tables) -> dict[str, Any]:
+    """The row of one claim in one run. Errors: InputError for a measure that does not exist."""
+    row = {"claim": name, "model": model, "dataset": dataset}
+    row |= {key: claim.get(key) for key in ("statement", "source", "published")}
+    if claim["measure"] not in MEASURES:
+        raise InputError(f"claims.{name}.measure: {claim['measure']!r} is not one of {', '.join(MEASURES)}")
+    measure, unit = MEASURES[claim["measure"]]
+    if model not in claim.get("models", [model]):
+        return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
+    result = measure(tables)
+    if result is None:
+        return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
+    given = {key: None if math.isnan(number) else number for key, number in
+             (("value", result.value), ("low", result.low), ("high", result.high))}
+    return row | given | {"n": result.n, "unit": unit, "verdict": verdict(result, claim["rule"])}
+
+
+def verdict(result: Estimate, rule: Mapping[str, Any]) -> str:
+    """``supported``, ``not supported`` or ``inconclusive`` by where the interval lies; see config/claims.yaml."""
+    if math.isnan(result.low) or math.isnan(result.high):
+        return "inconclusive"
+    floor, ceiling = -math.inf, math.inf
+    if "above" in rule:
+        floor = math.nextafter(rule["above"], math.inf)
+    elif "below" in rule:
+        ceiling = math.nextafter(rule["below"], -math.inf)
+    else:
+        floor, ceiling = rule["between"]
+    if floor <= result.low and result.high <= ceiling:
+        return "supported"
+    if result.high < floor or result.low > ceiling:
+        return "not supported"
+    return "inconclusive"
+
+
+def point(value: float, n: int) -> Estimate:
+    """A number without an interval."""
+    return Estimate(value, math.nan, math.nan, n)
+
+
+def frame(tables: Tables, name: str) -> Any:
+    return read_table(tables[name]).to_pandas()
+
+
+def effect(tables: Tables, corruption: str) -> np.ndarray | None:
+    """[examples]: NLL(corrupted) - NLL(clean) of the last checkpoint, or None if the corruption was not run."""
+    table = frame(tables, "effect")
+    last = table["checkpoint"].iloc[-1]
+    chosen = table[(table["corruption"] == corruption) & (table["checkpoint"] == last)].sort_values("id")
+    return (chosen["nll_corrupted"] - chosen["nll_clean"]).to_numpy() if len(chosen) else None
+
+
+def mask_effect(tables: Tables) -> Estimate | None:
+    masked = effect(tables, "mask")
+    return None if masked is None else statistics.mean(masked)
+
+
+def mask_minus_random_effect(tables: Tables) -> Estimate | None:
+    masked, control = effect(tables, "mask"), effect(tables, "random")
+    return None if masked is None or control is None else statistics.mean_difference(masked, control)
+
+
+def rouge1_gain(tables: Tables) -> Estimate:
+    before, after = (frame(tables, name)["rouge1"] for name in ("summaries_base", "summaries"))
+    return statistics.mean_difference(after, before)
+
+
+def share_of_heads_with_falling_entropy(tables: Tables) -> Estimate:
+    """Share of heads whose mean entropy change is below 0; the interval resamples examples."""
+    table = frame(tables, "heads")
+    table["change"] = table["entropy"] - table["entropy_base"]
+    changes = table.pivot(index="id", columns=["layer", "head"], values="change").to_numpy()  # [examples, heads]
+    rows = np.arange(len(changes))
+    return statistics.estimate([rows], lambda index, axis=-1: falling_share(changes, index))
+
+
+def falling_share(changes: np.ndarray, index: np.ndarray) -> Any:
+    """Share of columns of changes[index] with a negative mean; ``index`` [..., n] may hold many resamples."""
+    return (changes[index.astype(int)].mean(axis=-2) < 0).mean(axis=-1)
+
+
+def attention_kl_peak(tables: Tables) -> Estimate:
+    table = frame(tables, "heads")
+    changes = table.groupby(["id", "layer"])["attention_kl"].mean().unstack().to_numpy()  # [examples, layers]
+    rows = np.arange(len(changes))
+    return statistics.estimate([rows], lambda index, axis=-1: changes[index.astype(int)].mean(axis=-2).argmax(axis=-1))
+
+
+def circuit_minus_best_random(tables: Tables) -> Estimate | None:
+    """Lower end of the circuit's interval against the best random circuit, at 10 % of edges."""
+    table = frame(tables, "faithfulness")
+    at = table[np.isclose(table["fraction"], 0.1)]
+    if not len(at):
+        return None
+    circuit = at[at["circuit"] == "circuit"].iloc[0]
+    best = at[at["circuit"] == "random"]["normalised"].max()
+    return Estimate(
+        circuit["normalised"] - best,
+        circuit["normalised_low"] - best,
+        circuit["normalised_high"] - best,
+        int(circuit["examples"]),
+    )
+
+
+def kl_percentage_change(tables: Tables) -> Estimate | None:
+    values = []
+    for name in ("faithfulness_base", "faithfulness"):
+        table = frame(tables, name)
+        at = table[np.isclose(table["fraction"], 0.1) & (table["circuit"] == "circuit")]
+        if not len(at):
+            return None
+        values.append(at.iloc[0])
+    return point(values[1]["kl_percentage"] - values[0]["kl_percentage"], int(values[0]["examples"]))
+
+
+def last_against_base(tables: Tables) -> Any:
+    table = frame(tables, "evolution")
+    return table[table["reference"] == "base"].iloc[-1]
+
+
+def edge_jaccard_to_base(tables: Tables) -> Estimate:
+    return point(float(last_against_base(tables)["edge_jaccard"]), 1)
+
+
+def edge_minus_node_change(tables: Tables) -> Estimate:
+    """Without the noise floor of one and the same model there is no interval, so the claim stays inconclusive."""
+    row = last_against_base(tables)
+    return point(float(row["node_jaccard"] - row["edge_jaccard"]), 1)
+
+
+def lora_difference(strategy: str, reference: str) -> Callable[[Tables], Estimate | None]:
+    """ROUGE-1 of a strategy minus that of a reference strategy, from the bake-off's table."""
+
+    def measure(tables: Tables) -> Estimate | None:
+        table = frame(tables, "bakeoff")
+        row = table[(table["strategy"] == strategy) & (table["measure"] == "rouge1")]
+        column = f"against_{reference}"
+        if not len(row) or math.isnan(row.iloc[0][column]):
+            return None
+        found = row.iloc[0]
+        return Estimate(found[column], found[f"{column}_low"], found[f"{column}_high"], int(found["articles"]))
+
+    return measure
+
+
+NATS = "nats/token"
+POINTS = "ROUGE-1 points"
+MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
+    "mask_effect": (mask_effect, NATS),
+    "mask_minus_random_effect": (mask_minus_random_effect, NATS),
+    "rouge1_gain": (rouge1_gain, POINTS),
+    "share_of_heads_with_falling_entropy": (share_of_heads_with_falling_entropy, "share of heads"),
+    "attention_kl_peak": (attention_kl_peak, "layer"),
+    "circuit_minus_best_random": (circuit_minus_best_random, "normalised faithfulness"),
+    "kl_percentage_change": (kl_percentage_change, "percentage points"),
+    "edge_jaccard_to_base": (edge_jaccard_to_base, "Jaccard"),
+    "edge_minus_node_change": (edge_minus_node_change, "1 - Jaccard"),
+    "lora_circuit_minus_standard": (lora_difference("circuit", "standard"), POINTS),
+    "lora_circuit_minus_random": (lora_difference("circuit", "random"), POINTS),
+    "lora_targeted_minus_standard": (lora_difference("targeted", "standard"), POINTS),
+    "lora_random_minus_standard": (lora_difference("random", "standard"), POINTS),
+}

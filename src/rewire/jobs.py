@@ -1,0 +1,36 @@
+"""What every workflow script does around its one library call: log file, threads, one-line errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rewire.errors import InputError
+
+
+@contextmanager
+def job(log: str, threads: int = 1) -> Iterator[None]:
+    """Log to the file ``log`` and stderr, give numeric libraries ``threads`` threads, end bad input in one line.
+
+    Import numeric libraries inside the block: they read the number of threads when they are imported.
+    An InputError ends the process with exit code 1 and its message; any other exception keeps its traceback.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    handler = logging.FileHandler(log, mode="w")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("httpx", "filelock", "matplotlib", "fontTools", "datasets", "transformer_lens"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        yield
+    except InputError as error:
+        logging.getLogger("rewire").error("Error: %s", error)
+        sys.exit(f"Error: {error}")
+    except Exception:
+        logging.getLogger("rewire").exception("the job failed")
+        raise
+

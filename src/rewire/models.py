@@ -1,0 +1,56 @@
+"""A language model ready for circuit analysis. ``load`` is the way in, from a notebook as from the workflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rewire.circuits.graph import Graph
+from rewire.errors import InputError
+from rewire.pretrained import load_tokenizer, load_transformer, resolve_adapter
+from rewire.residual import ResidualStream
+
+
+@dataclass
+class Model:
+    """A model ready for analysis: ``bridge`` (TransformerLens' TransformerBridge) and, where it has one, its tokenizer."""
+
+    bridge: Any
+    tokenizer: Any
+
+    @cached_property
+    def stream(self) -> ResidualStream:
+        """The model as a sum over its residual stream."""
+        return ResidualStream(self.bridge)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The edges between its components."""
+        stream = self.stream
+        return Graph(stream.n_layers, stream.n_heads, stream.d_model, stream.parallel)
+
+    def check_length(self, length: int) -> None:
+        """InputError if ``length`` tokens do not fit the context."""
+        if length > self.stream.context:
+            raise InputError(f"examples of {length} tokens do not fit the model's context of {self.stream.context}")
+
+
+def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = None) -> Model:
+    """The model at ``source`` (directory or Hub id), an adapter merged into it, frozen, held by a TransformerBridge.
+
+    A directory with an ``adapter_config.json`` is loaded as an adapter on the base model it names.
+    """
+    from transformer_lens.model_bridge import TransformerBridge
+
+    source, adapter = resolve_adapter(source, adapter)
+    transformer = load_transformer(source, adapter, dtype)
+    for parameter in transformer.parameters():
+        parameter.requires_grad_(False)
+    try:
+        tokenizer = load_tokenizer(source)
+    except InputError:
+        tokenizer = None
+    bridge = TransformerBridge.boot_transformers(str(source), hf_model=transformer, tokenizer=tokenizer)
+    return Model(bridge, tokenizer)

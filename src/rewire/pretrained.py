@@ -1,0 +1,116 @@
+"""Load Hugging Face models and tokenizers: a Hub id or a local directory, safetensors only unless told otherwise."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rewire.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def expand(source: str | Path) -> str:
+    """``source`` with environment variables and ``~`` filled in."""
+    return os.path.expanduser(os.path.expandvars(source))
+
+
+def resolve_adapter(source: str | Path, adapter: str | Path | None) -> tuple[str | Path, str | Path | None]:
+    """(base, adapter): follows ``source`` to its base model if it is an adapter's directory."""
+    source = expand(source)
+    config = Path(source) / "adapter_config.json"
+    if adapter is None and config.is_file():
+        base = json.loads(config.read_text())["base_model_name_or_path"]
+        if not base:
+            raise InputError(f"{config}: names no base model")
+        return base, source
+    return source, adapter
+
+
+def load_transformer(
+    source: str | Path,
+    adapter: str | Path | None = None,
+    dtype: Any = None,
+    allow_pickle: bool = False,
+) -> PreTrainedModel:
+    """The Hugging Face model, in evaluation mode, an adapter merged into its weights.
+
+    Errors: InputError for a directory without weights, weights that are a pickle, or a Hub id that cannot be reached.
+    """
+    from transformers import AutoModelForCausalLM
+
+    source = expand(source)
+    check_weights(Path(source), allow_pickle)
+    options: dict[str, Any] = {"use_safetensors": None if allow_pickle else True}
+    if dtype is not None:
+        options["dtype"] = dtype
+    try:
+        model = AutoModelForCausalLM.from_pretrained(source, **options)
+    except OSError as error:
+        raise InputError(explain(source, "model", error)) from error
+    if adapter is not None:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
+    return model.eval()
+
+
+def context_length(transformer: PreTrainedModel) -> int:
+    """How many tokens the model can read at once."""
+    return int(transformer.config.max_position_embeddings)
+
+
+def context_of(source: str | Path) -> int:
+    """How many tokens the model at ``source`` can read at once, without loading its weights."""
+    from transformers import AutoConfig
+
+    return int(AutoConfig.from_pretrained(source).max_position_embeddings)
+
+
+def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer at ``source``. Errors: InputError if there is none, or it has no end-of-sequence token."""
+    from transformers import AutoTokenizer
+
+    source = expand(source)
+    directory = Path(source)
+    names = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model", "spiece.model")
+    if directory.is_dir() and not any((directory / name).is_file() for name in names):
+        raise InputError(f"{source}: the directory holds no tokenizer ({', '.join(names)})")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise InputError(explain(source, "tokenizer", error)) from error
+    if tokenizer.eos_token_id is None:
+        raise InputError(f"{source}: the tokenizer has no end-of-sequence token (eos_token)")
+    return tokenizer
+
+
+def check_weights(directory: Path, allow_pickle: bool) -> None:
+    """InputError for a local directory without weights, or with a pickle only."""
+    if not directory.is_dir():
+        return
+    if not (directory / "config.json").is_file():
+        raise InputError(f"{directory}: not a model directory, it has no config.json")
+    if any(directory.glob("*.safetensors")):
+        return
+    pickles = sorted(file.name for file in [*directory.glob("*.bin"), *directory.glob("*.pt")])
+    if pickles and not allow_pickle:
+        raise InputError(
+            f"{directory / pickles[0]}: weights in a pickle can run code and are refused; convert them to safetensors, "
+            "or set allow_pickle: true for this model"
+        )
+    if not pickles:
+        raise InputError(f"{directory}: the directory holds no weights (*.safetensors)")
+
+
+def explain(source: str | Path, what: str, error: Exception) -> str:
+    """One line on why ``source`` could not be loaded."""
+    if Path(source).exists():
+        return f"{source}: cannot load the {what}: {str(error).splitlines()[0]}"
+    return (
+        f"{what} {source!r}: not a directory, not in the local Hub cache, and the Hub cannot be reached; on a machine with "
+        f"a network run 'hf download {source}', then set HF_HUB_OFFLINE=1 here"
+    )

@@ -1,0 +1,137 @@
+"""Write summaries with a model and measure them. Definitions: docs/definitions.md, "Summaries"."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import sentencex
+import torch
+
+from rewire import prompts
+from rewire.errors import InputError
+from rewire.pretrained import context_length, load_tokenizer, load_transformer
+from rewire.progress import bar
+from rewire.salience import scorer
+from rewire.tables import read_table, schema, write_table
+
+ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+SCHEMA = schema(
+    id="string",
+    generated="string",
+    reference="string",
+    **{name: "float64" for name in ROUGE},
+    facts_generated="int32",
+    facts_reference="int32",
+    facts_right="int32",
+)
+
+
+def write_summaries(
+    model: str | Path,
+    adapter: str | Path | None,
+    articles: str | Path,
+    settings: Mapping[str, Any],
+    path: str | Path,
+    language: str = "en",
+) -> None:
+    """Summarize the first ``settings["examples"]`` articles greedily; one row an article with its measures.
+
+    ``settings``: examples, batch_size, max_new_tokens. ROUGE is F, 0..100, stemmed; facts are counts.
+    """
+    transformer, tokenizer = load_transformer(model, adapter), load_tokenizer(model)
+    if torch.cuda.is_available():
+        transformer = transformer.to("cuda")
+    rows = read_table(articles).slice(0, settings["examples"]).to_pylist()
+    context = context_length(transformer)
+    questions = []
+    for row in rows:
+        question = prompts.build(tokenizer, row["id"], row["article"], row["summary"], context, language).question
+        if len(question) + settings["max_new_tokens"] > context:
+            # generation needs its own room: cut the article further, the separator stays
+            separator = tokenizer(prompts.SEPARATOR, add_special_tokens=False)["input_ids"]
+            room = context - settings["max_new_tokens"] - len(separator)
+            if room < 1:
+                raise InputError(f"max_new_tokens {settings['max_new_tokens']} leaves no room in a context of {context}")
+            question = question[:room] + separator
+        questions.append(question)
+    texts = generate(transformer, tokenizer, questions, settings["batch_size"], settings["max_new_tokens"])
+    out = []
+    for row, text in zip(rows, texts, strict=True):
+        measured = measure(text, row["summary"], language)
+        out.append({"id": row["id"], "generated": text, "reference": row["summary"], **measured})
+    write_table(path, out, SCHEMA)
+
+
+@torch.inference_mode()
+def generate(
+    transformer: Any, tokenizer: Any, questions: Sequence[Sequence[int]], batch_size: int, max_new_tokens: int
+) -> list[str]:
+    """Greedy continuations of ``questions`` (token ids), up to eos, in batches of similar length with a key-value cache."""
+    order = sorted(range(len(questions)), key=lambda i: len(questions[i]))
+    texts = [""] * len(questions)
+    eos = tokenizer.eos_token_id
+    with bar(len(questions), "summaries", "article") as progress:
+        for start in range(0, len(order), batch_size):
+            batch = order[start : start + batch_size]
+            width = max(len(questions[i]) for i in batch)
+            ids = torch.full((len(batch), width), eos)
+            mask = torch.zeros((len(batch), width), dtype=torch.long)
+            for row, i in enumerate(batch):  # left-padded: every question ends where generation begins
+                ids[row, width - len(questions[i]) :] = torch.tensor(questions[i])
+                mask[row, width - len(questions[i]) :] = 1
+            written = transformer.generate(
+                input_ids=ids.to(transformer.device),
+                attention_mask=mask.to(transformer.device),
+                max_new_tokens=max_new_tokens,
+                do_sample=False,
+                num_beams=1,
+                eos_token_id=eos,
+                pad_token_id=eos,
+            )
+            for row, i in enumerate(batch):
+                texts[i] = tokenizer.decode(written[row, width:], skip_special_tokens=True).strip()
+            progress.update(len(batch))
+    return texts
+
+
+def measure(generated: str, reference: str, language: str = "en") -> dict[str, float]:
+    """ROUGE F of 0..100 and the counts of names and numbers: generated, in the reference, right (in both)."""
+    result = scorer(ROUGE).score(lines(reference, language), lines(generated, language))
+    facts_generated, facts_reference = Counter(facts(generated)), Counter(facts(reference))
+    return {
+        **{name: 100 * result[name].fmeasure for name in ROUGE},
+        "facts_generated": facts_generated.total(),
+        "facts_reference": facts_reference.total(),
+        "facts_right": (facts_generated & facts_reference).total(),
+    }
+
+
+def lines(text: str, language: str) -> str:
+    """One sentence a line, as ROUGE-Lsum reads it."""
+    return "\n".join(sentence.strip() for sentence in sentencex.segment(language, text))
+
+
+WORD = re.compile(r"[^\W\d_][\w'-]*|\d[\d.,]*\d|\d")
+SENTENCE_START = re.compile(r"(?:^|[.!?:\n])[\s\"'(]*$")
+
+
+def facts(text: str) -> list[str]:
+    """Names and numbers of a text, in order, with repeats: digits, and capitalised words inside a sentence.
+
+    A capitalised first word of a sentence counts only if the text also has it inside a sentence: there a capital
+    does not tell a name from any other word.
+    """
+    inside, first = [], []
+    for match in WORD.finditer(text):
+        word = match.group()
+        if word[0].isdigit():
+            inside.append((match.start(), word))
+        elif word[0].isupper():
+            at_start = SENTENCE_START.search(text[: match.start()])
+            (first if at_start else inside).append((match.start(), word))
+    known = {word for _, word in inside}
+    return [word for _, word in sorted(inside + [item for item in first if item[1] in known])]

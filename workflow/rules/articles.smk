@@ -1,0 +1,35 @@
+"""Articles of every dataset and split as one table each."""
+
+
+def article_file(wildcards):
+    """The local file behind a split, if there is one."""
+    entry = DATASETS[wildcards.dataset]
+    if entry["source"] != "files":
+        return []
+    name = entry["splits"][wildcards.split].split("[")[0]
+    return [os.path.expandvars(path) for key, path in entry["files"].items() if key == name]
+
+
+rule write_articles:
+    """One split of a dataset: id, article, summary."""
+    input:
+        code=code("articles.py"),
+        file=article_file,
+    output:
+        "results/articles/{dataset}/{split}.parquet",
+    log:
+        "logs/articles/{dataset}/{split}.log",
+    benchmark:
+        "logs/articles/{dataset}/{split}.benchmark.tsv"
+    params:
+        dataset=lambda wildcards: ordered(DATASETS[wildcards.dataset]),
+    conda:
+        "../../envs/rewire.yaml"
+    script:
+        "../scripts/articles.py"
+
+
+rule articles:
+    """Target: the articles of every run."""
+    input:
+        cells("results/articles/{dataset}/{split}.parquet", split=SPLITS),

@@ -1,0 +1,32 @@
+"""The circuit of every checkpoint."""
+
+CIRCUIT = "results/circuits/{model}/{dataset}/{checkpoint}"
+
+
+rule find_circuit:
+    """Scores of every edge, and the circuit selected from them."""
+    input:
+        code=code("circuits.py"),
+        checkpoint=FOLDER,
+        pairs=CLEAN_PAIRS,
+    output:
+        scores=CIRCUIT + "/scores.safetensors",
+        circuit=CIRCUIT + "/circuit.json",
+    log:
+        "logs/circuits/{model}/{dataset}/{checkpoint}.log",
+    benchmark:
+        "logs/circuits/{model}/{dataset}/{checkpoint}.benchmark.tsv"
+    params:
+        circuits=section("circuits"),
+    resources:
+        gpu=gpu,
+    conda:
+        "../../envs/rewire.yaml"
+    script:
+        "../scripts/circuits.py"
+
+
+rule circuits:
+    """Target: the circuit of every checkpoint of every run."""
+    input:
+        each_checkpoint(CIRCUIT + "/circuit.json"),

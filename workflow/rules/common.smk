@@ -1,0 +1,143 @@
+"""What every rules file shares: the checked config, the names in it, and what a job depends on."""
+
+import ast
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import validate
+
+ROOT = Path(workflow.basedir)
+SOURCE = ROOT / "src"
+# scripts import the library from here, in whichever environment they run
+os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+try:
+    validate(config, "../schemas/config.schema.yaml")
+except WorkflowError as error:
+    problem = error.args[-1]
+    key = getattr(problem, "json_path", "$").removeprefix("$").removeprefix(".") or "top level"
+    message = getattr(problem, "message", str(error)).splitlines()[0]
+    raise WorkflowError(f"config: {key}: {message if len(message) < 300 else '... ' + message[-250:]}")
+
+MODELS, DATASETS = config["models"], config["datasets"]
+RUNS = [(run["model"], run["dataset"]) for run in config["runs"]]
+for number, (model, dataset) in enumerate(RUNS):
+    for kind, name, catalogue in (("model", model, MODELS), ("dataset", dataset, DATASETS)):
+        if name not in catalogue:
+            raise WorkflowError(f"config: runs[{number}].{kind}: {name!r} is not in {kind}s ({', '.join(catalogue)})")
+SPLITS = ("train", "validation", "test")
+CORRUPTIONS = config["pairs"]["corruptions"]
+for section in ("circuits", "faithfulness"):
+    if config["circuits"]["corruption"] not in CORRUPTIONS:
+        wanted = config["circuits"]["corruption"]
+        raise WorkflowError(f"config: circuits.corruption: {wanted!r} is not in pairs.corruptions ({', '.join(CORRUPTIONS)})")
+STEPS = config["checkpoints"]["steps"]
+LAST = config["checkpoints"]["training"]["steps"]
+if any(step >= LAST for step in STEPS):
+    raise WorkflowError(f"config: checkpoints.steps: {max(STEPS)} is not below checkpoints.training.steps ({LAST})")
+STEP_OF = {"base": 0} | {f"step-{step:06d}": step for step in sorted(STEPS)} | {"final": LAST}
+STRATEGIES, SEEDS = list(config["lora"]["strategies"]), config["lora"]["seeds"]
+
+
+def names(catalogue):
+    """A wildcard constraint: one of the names, or nothing at all."""
+    return "|".join(map(re.escape, catalogue)) or "(?!)"
+
+
+def with_source(*sources):
+    return [name for name, entry in MODELS.items() if entry["source"] in sources]
+
+
+PUBLISHED = [name for name, entry in MODELS.items() if "checkpoints" in entry]
+TRAINED = [name for name in MODELS if name not in PUBLISHED]
+
+
+def checkpoint_steps(model):
+    """Checkpoint -> training step, in order; published checkpoints are numbered."""
+    if model in PUBLISHED:
+        return {name: number for number, name in enumerate(["base", *MODELS[model]["checkpoints"]])}
+    return STEP_OF
+
+
+def checkpoints(model):
+    return list(checkpoint_steps(model))
+
+
+def last(model):
+    return checkpoints(model)[-1]
+
+
+def ordered(value):
+    """The same value for the same settings in any order of keys, of built-in types, as Snakemake tracks them."""
+    if isinstance(value, dict):
+        return {key: ordered(value[key]) for key in sorted(value)}
+    return [ordered(item) for item in value] if isinstance(value, list) else value
+
+
+def section(name, *keys):
+    """The config's section, or those keys of it."""
+    values = config[name]
+    return ordered({key: values[key] for key in keys} if keys else values)
+
+
+@lru_cache(maxsize=None)
+def imports(file):
+    """The library's modules that ``file`` imports, inside functions too, and those that these import."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for module in modules:
+            path = SOURCE.joinpath(*module.split(".")).with_suffix(".py")
+            if module.startswith("rewire.") and path.is_file() and path not in found:
+                found |= {path} | imports(path)
+    return frozenset(found)
+
+
+def code(script):
+    """The script and all of the library's code behind it, as input files."""
+    file = ROOT / "workflow" / "scripts" / script
+    return [os.path.relpath(path) for path in sorted({file, *imports(file)})]
+
+
+def gpu(wildcards):
+    """One GPU a job on a cluster or where there is one; none on a machine without, so that jobs run side by side."""
+    executor = workflow.executor_plugin
+    local = executor is None or executor.common_settings.local_exec
+    return 1 if not local or Path("/dev/nvidia0").exists() else 0
+
+
+def figure(name):
+    """Output of a figure rule of one cell."""
+    stem = f"results/figures/{{model}}/{{dataset}}/{name}"
+    return {"png": f"{stem}.png", "svg": f"{stem}.svg"}
+
+
+def cells(pattern, **wildcards):
+    """``pattern`` for every run, and every combination of the other wildcards."""
+    return [path for model, dataset in RUNS for path in expand(pattern, model=model, dataset=dataset, **wildcards)]
+
+
+def each_checkpoint(pattern):
+    """``pattern`` for every run and every checkpoint of its model."""
+    return [
+        path
+        for model, dataset in RUNS
+        for path in expand(pattern, model=model, dataset=dataset, checkpoint=checkpoints(model))
+    ]
+
+
+def of_checkpoints(pattern, which=checkpoints):
+    """Input function: ``pattern`` for every checkpoint of the wildcards' model."""
+
+    def paths(wildcards):
+        chosen = which(wildcards.model)
+        return expand(pattern, model=wildcards.model, dataset=wildcards.dataset, checkpoint=chosen)
+
+    return paths

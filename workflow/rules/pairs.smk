@@ -1,0 +1,52 @@
+"""Clean/corrupted pairs, and how much each corruption hurts."""
+
+PAIRS = "results/pairs/{model}/{dataset}/{corruption}.parquet"
+
+
+rule build_pairs:
+    """Articles with their salient (or other) sentences replaced token for token."""
+    input:
+        code=code("pairs.py"),
+        articles=f"results/articles/{{dataset}}/{config['pairs']['split']}.parquet",
+        base=CELL + "/base",
+    output:
+        PAIRS,
+    log:
+        "logs/pairs/{model}/{dataset}/{corruption}.log",
+    params:
+        pairs=section("pairs", "examples", "salience", "noise_share", "seed"),
+        language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
+    conda:
+        "../../envs/rewire.yaml"
+    script:
+        "../scripts/pairs.py"
+
+
+rule measure_pairs:
+    """NLL of the summary on clean and corrupted articles, for the base and the last checkpoint."""
+    input:
+        code=code("pair_effect.py"),
+        pairs=expand(PAIRS, corruption=CORRUPTIONS, allow_missing=True),
+        checkpoints=of_checkpoints(FOLDER, lambda model: ["base", last(model)]),
+    output:
+        "results/pairs/{model}/{dataset}/effect.parquet",
+    log:
+        "logs/pairs/{model}/{dataset}/effect.log",
+    benchmark:
+        "logs/pairs/{model}/{dataset}/effect.benchmark.tsv"
+    params:
+        corruptions=CORRUPTIONS,
+        checkpoints=lambda wildcards: ["base", last(wildcards.model)],
+    resources:
+        gpu=gpu,
+    conda:
+        "../../envs/rewire.yaml"
+    script:
+        "../scripts/pair_effect.py"
+
+
+rule pairs:
+    """Target: the pairs of every run and their effect."""
+    input:
+        cells(PAIRS, corruption=CORRUPTIONS),
+        cells("results/pairs/{model}/{dataset}/effect.parquet"),

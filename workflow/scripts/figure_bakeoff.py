@@ -1,0 +1,8 @@
+"""Reads the bake-off's table; draws every strategy's measures."""
+
+from rewire.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from rewire.figures.bakeoff import draw
+
+    draw(snakemake.input.table, snakemake.params.title, snakemake.output.png, snakemake.output.svg)

@@ -1,0 +1,8 @@
+"""Reads the circuits' evolution; draws what stays, comes and goes."""
+
+from rewire.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from rewire.figures.evolution import draw
+
+    draw(snakemake.input.table, snakemake.params.title, snakemake.output.png, snakemake.output.svg)

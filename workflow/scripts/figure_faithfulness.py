@@ -1,0 +1,14 @@
+"""Reads the faithfulness of all checkpoints; draws it against circuit size, with the random circuits' band."""
+
+from rewire.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from rewire.figures.faithfulness import draw
+
+    draw(
+        dict(zip(snakemake.params.checkpoints, snakemake.input.tables, strict=True)),
+        snakemake.params.steps,
+        snakemake.params.title,
+        snakemake.output.png,
+        snakemake.output.svg,
+    )

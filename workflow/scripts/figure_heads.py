@@ -1,0 +1,14 @@
+"""Reads the last checkpoint's table of heads; draws entropy change and attention KL by layer and head."""
+
+from rewire.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from rewire.figures.heads import draw
+
+    draw(
+        snakemake.input.heads[0],
+        snakemake.params.checkpoint,
+        snakemake.params.title,
+        snakemake.output.png,
+        snakemake.output.svg,
+    )

@@ -1,0 +1,15 @@
+"""Reads the differential tables and the circuits before and after; writes how much each layer changed."""
+
+from rewire.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from rewire.lora.criticality import write_criticality
+
+    write_criticality(
+        snakemake.input.layers[0],
+        snakemake.input.heads[0],
+        snakemake.input.before,
+        snakemake.input.after[0],
+        snakemake.params.weights,
+        snakemake.output[0],
+    )
