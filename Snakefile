@@ -28,7 +28,19 @@ resource_scopes:
 
 
 localrules:
-    all, articles, downloads, trained, pairs, differential, circuits, faithfulness, evolution, summaries, bakeoff, figures, claims,
+    all,
+    articles,
+    downloads,
+    trained,
+    pairs,
+    differential,
+    circuits,
+    faithfulness,
+    evolution,
+    summaries,
+    bakeoff,
+    figures,
+    claims,
 
 
 include: "workflow/rules/articles.smk"

@@ -15,7 +15,11 @@ log = logging.getLogger(__name__)
 
 
 def find_circuit(
-    checkpoint: str | Path, pairs: str | Path, settings: Mapping[str, Any], scores_path: str | Path, json_path: str | Path
+    checkpoint: str | Path,
+    pairs: str | Path,
+    settings: Mapping[str, Any],
+    scores_path: str | Path,
+    json_path: str | Path,
 ) -> None:
     """Score every edge of the model in ``checkpoint`` and select its circuit.
 
@@ -33,7 +37,12 @@ def find_circuit(
         batch_tokens=settings["batch_tokens"],
     )
     circuit = selection.top_n(scores, round(settings["fraction"] * model.graph.n_edges))
-    log.info("%d of %d edges kept of %d requested; completeness gap %.3f",
-             circuit.n_edges, model.graph.n_edges, circuit.requested, scores.completeness_gap)
+    log.info(
+        "%d of %d edges kept of %d requested; completeness gap %.3f",
+        circuit.n_edges,
+        model.graph.n_edges,
+        circuit.requested,
+        scores.completeness_gap,
+    )
     interchange.write_scores(scores, circuit, scores_path)
     interchange.write_eap_json(circuit, scores, json_path)

@@ -38,7 +38,10 @@ Tables = Mapping[str, str | Path]  # name -> parquet file of one run
 
 
 def write_claims(
-    runs: Mapping[tuple[str, str], Tables], claims: Mapping[str, Mapping[str, Any]], parquet: str | Path, tsv: str | Path
+    runs: Mapping[tuple[str, str], Tables],
+    claims: Mapping[str, Mapping[str, Any]],
+    parquet: str | Path,
+    tsv: str | Path,
 ) -> None:
     """One row a run and claim, to a parquet and a tab-separated table. ``runs``: (model, dataset) -> tables."""
     rows = [
@@ -57,7 +60,7 @@ def write_claims(
 
 def judge(name: str, claim: Mapping[str, Any], model: str, dataset: str, tables: Tables) -> dict[str, Any]:
     """The row of one claim in one run. Errors: InputError for a measure that does not exist."""
-    row = {"claim": name, "model": model, "dataset": dataset}
+    row: dict[str, Any] = {"claim": name, "model": model, "dataset": dataset}
     row |= {key: claim.get(key) for key in ("statement", "source", "published")}
     if claim["measure"] not in MEASURES:
         raise InputError(f"claims.{name}.measure: {claim['measure']!r} is not one of {', '.join(MEASURES)}")
@@ -67,8 +70,10 @@ def judge(name: str, claim: Mapping[str, Any], model: str, dataset: str, tables:
     result = measure(tables)
     if result is None:
         return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
-    given = {key: None if math.isnan(number) else number for key, number in
-             (("value", result.value), ("low", result.low), ("high", result.high))}
+    given = {
+        key: None if math.isnan(number) else number
+        for key, number in (("value", result.value), ("low", result.low), ("high", result.high))
+    }
     return row | given | {"n": result.n, "unit": unit, "verdict": verdict(result, claim["rule"])}
 
 
@@ -126,7 +131,9 @@ def share_of_heads_with_falling_entropy(tables: Tables) -> Estimate:
     """Share of heads whose mean entropy change is below 0; the interval resamples examples."""
     table = frame(tables, "heads")
     table["change"] = table["entropy"] - table["entropy_base"]
-    changes = table.pivot(index="id", columns=["layer", "head"], values="change").to_numpy()  # [examples, heads]
+    changes = table.pivot(
+        index="id", columns=["layer", "head"], values="change"
+    ).to_numpy()  # [examples, heads]
     rows = np.arange(len(changes))
     return statistics.estimate([rows], lambda index, axis=-1: falling_share(changes, index))
 
@@ -140,7 +147,9 @@ def attention_kl_peak(tables: Tables) -> Estimate:
     table = frame(tables, "heads")
     changes = table.groupby(["id", "layer"])["attention_kl"].mean().unstack().to_numpy()  # [examples, layers]
     rows = np.arange(len(changes))
-    return statistics.estimate([rows], lambda index, axis=-1: changes[index.astype(int)].mean(axis=-2).argmax(axis=-1))
+    return statistics.estimate(
+        [rows], lambda index, axis=-1: changes[index.astype(int)].mean(axis=-2).argmax(axis=-1)
+    )
 
 
 def circuit_minus_best_random(tables: Tables) -> Estimate | None:
@@ -195,7 +204,9 @@ def lora_difference(strategy: str, reference: str) -> Callable[[Tables], Estimat
         if not len(row) or math.isnan(row.iloc[0][column]):
             return None
         found = row.iloc[0]
-        return Estimate(found[column], found[f"{column}_low"], found[f"{column}_high"], int(found["articles"]))
+        return Estimate(
+            found[column], found[f"{column}_low"], found[f"{column}_high"], int(found["articles"])
+        )
 
     return measure
 

@@ -52,7 +52,9 @@ def write_differential(
 
 
 @torch.no_grad()
-def compare(base: Model, tuned: Model, pairs: TokenPairs, batch_tokens: int = 4096) -> dict[str, list[dict[str, Any]]]:
+def compare(
+    base: Model, tuned: Model, pairs: TokenPairs, batch_tokens: int = 4096
+) -> dict[str, list[dict[str, Any]]]:
     """Rows ``layers`` (example, layer, site, cosine_distance) and ``heads`` (example, layer, head, entropies, KL).
 
     ``site`` is ``residual`` (before the final norm, layers 0..L) or ``final_norm`` (after it, layer L).
@@ -83,7 +85,10 @@ def layer_rows(
 ) -> list[dict[str, Any]]:
     """1 - mean over tokens of cos(h_P, h_Q) for each layer and example."""
     assert base.final is not None and tuned.final is not None
-    states = [(layer, "residual", a, b) for layer, (a, b) in enumerate(zip(base.residual, tuned.residual, strict=True))]
+    states = [
+        (layer, "residual", a, b)
+        for layer, (a, b) in enumerate(zip(base.residual, tuned.residual, strict=True))
+    ]
     last = p.n_layers
     states.append((last, "residual", base.final, tuned.final))
     states.append((last, "final_norm", final_norm(p, base.final), final_norm(q, tuned.final)))

@@ -34,7 +34,11 @@ SCHEMA = schema(
 
 
 def write_faithfulness(
-    checkpoint: str | Path, pairs: str | Path, scores_path: str | Path, settings: Mapping[str, Any], path: str | Path
+    checkpoint: str | Path,
+    pairs: str | Path,
+    scores_path: str | Path,
+    settings: Mapping[str, Any],
+    path: str | Path,
 ) -> None:
     """Evaluate the circuit at every fraction of ``settings["fractions"]`` and its random counterparts.
 

@@ -33,4 +33,3 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     except Exception:
         logging.getLogger("rewire").exception("the job failed")
         raise
-

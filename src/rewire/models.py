@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer, resolve_adapter
@@ -31,10 +33,17 @@ class Model:
         stream = self.stream
         return Graph(stream.n_layers, stream.n_heads, stream.d_model, stream.parallel)
 
+    @property
+    def precision(self) -> torch.dtype:
+        """What metrics are measured in: float64 for a float64 model, else float32."""
+        return torch.float64 if self.stream.embedding.dtype == torch.float64 else torch.float32
+
     def check_length(self, length: int) -> None:
         """InputError if ``length`` tokens do not fit the context."""
         if length > self.stream.context:
-            raise InputError(f"examples of {length} tokens do not fit the model's context of {self.stream.context}")
+            raise InputError(
+                f"examples of {length} tokens do not fit the model's context of {self.stream.context}"
+            )
 
 
 def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = None) -> Model:
@@ -46,11 +55,11 @@ def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = Non
 
     source, adapter = resolve_adapter(source, adapter)
     transformer = load_transformer(source, adapter, dtype)
-    for parameter in transformer.parameters():
-        parameter.requires_grad_(False)
     try:
         tokenizer = load_tokenizer(source)
     except InputError:
         tokenizer = None
     bridge = TransformerBridge.boot_transformers(str(source), hf_model=transformer, tokenizer=tokenizer)
+    for parameter in bridge.parameters():  # after booting: the bridge adds split copies of fused weights
+        parameter.requires_grad_(False)
     return Model(bridge, tokenizer)

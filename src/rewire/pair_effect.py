@@ -10,10 +10,14 @@ from rewire.models import load
 from rewire.pairs import read_pairs
 from rewire.tables import schema, write_table
 
-SCHEMA = schema(checkpoint="string", corruption="string", id="string", nll_clean="float64", nll_corrupted="float64")
+SCHEMA = schema(
+    checkpoint="string", corruption="string", id="string", nll_clean="float64", nll_corrupted="float64"
+)
 
 
-def write_effects(checkpoints: Mapping[str, str | Path], pairs: Mapping[str, str | Path], path: str | Path) -> None:
+def write_effects(
+    checkpoints: Mapping[str, str | Path], pairs: Mapping[str, str | Path], path: str | Path
+) -> None:
     """Per example NLL of the summary, nats a token: a row for each checkpoint, corruption and example.
 
     ``checkpoints``: name -> model folder; ``pairs``: corruption -> pair table.

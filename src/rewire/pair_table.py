@@ -52,7 +52,7 @@ def write_pairs(
     for number, (row, prompt) in enumerate(zip(rows, built, strict=True)):
         if len(out) == settings["examples"]:
             break
-        texts = [reader.decode(prompt.article[start:end]) for start, end in prompt.sentences]
+        texts = [str(reader.decode(prompt.article[start:end])) for start, end in prompt.sentences]
         scores = salience.score_sentences(texts, row["summary"], settings["salience"]["measures"])
         chosen = salience.salient_sentences(scores, settings["salience"])
         salient = [prompt.sentences[i] for i in chosen]
@@ -61,7 +61,9 @@ def write_pairs(
             unusable += 1
             continue
         donor = built[(number + 1) % len(built)].article
-        material = Material(prompt.article, salient, others, mask_token, donor, corpus, settings["noise_share"])
+        material = Material(
+            prompt.article, salient, others, mask_token, donor, corpus, settings["noise_share"]
+        )
         source = random.Random(f"{settings['seed']} {mode} {row['id']}")
         corrupted, spans = corrupt(mode, material, source)
         out.append(
@@ -75,8 +77,12 @@ def write_pairs(
                 "sentence_scores": scores,
             }
         )
-    log.info("%s: %d pairs, %d articles passed over (salient sentences are over half of the tokens, or there are none)",
-             articles, len(out), unusable)
+    log.info(
+        "%s: %d pairs, %d articles passed over (salient sentences are over half of the tokens, or there are none)",
+        articles,
+        len(out),
+        unusable,
+    )
     if not out:
         raise InputError(f"{articles}: no article has as many tokens outside its salient sentences as inside")
     write_table(path, out, SCHEMA)

@@ -102,7 +102,9 @@ class TokenPairs:
     def targets(self) -> Targets:
         """Where the target tokens are read from, flattened over the batch."""
         position = torch.arange(self.clean.shape[1])
-        is_target = (position >= (self._lengths - self._targets)[:, None]) & (position < self._lengths[:, None])
+        is_target = (position >= (self._lengths - self._targets)[:, None]) & (
+            position < self._lengths[:, None]
+        )
         example, at = is_target.nonzero(as_tuple=True)
         return Targets(example, at - 1, self.clean[example, at], self._targets, self.wrong_token)
 

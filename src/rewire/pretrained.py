@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def expand(source: str | Path) -> str:
     """``source`` with environment variables and ``~`` filled in."""
-    return os.path.expanduser(os.path.expandvars(source))
+    filled = os.path.expandvars(source)
+    return str(Path(filled).expanduser()) if filled.startswith("~") else filled
 
 
 def resolve_adapter(source: str | Path, adapter: str | Path | None) -> tuple[str | Path, str | Path | None]:

@@ -38,7 +38,9 @@ class Prompt:
         return len(self.article) + len(self.separator)
 
 
-def build(tokenizer: Any, name: str, article: str, summary: str, context: int, language: str = "en") -> Prompt:
+def build(
+    tokenizer: Any, name: str, article: str, summary: str, context: int, language: str = "en"
+) -> Prompt:
     """The prompt of one example, at most ``context`` tokens.
 
     A long article is cut at the last sentence boundary that fits, within its first sentence if none does; the
@@ -46,10 +48,14 @@ def build(tokenizer: Any, name: str, article: str, summary: str, context: int, l
     Errors: InputError if the summary leaves no room for an article token.
     """
     separator = tokenizer(SEPARATOR, add_special_tokens=False)["input_ids"]
-    written = tokenizer(" " + summary.strip(), add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id]
+    written = tokenizer(" " + summary.strip(), add_special_tokens=False)["input_ids"] + [
+        tokenizer.eos_token_id
+    ]
     room = context - len(separator) - len(written)
     if room < 1:
-        raise InputError(f"row {name}: a summary of {len(written)} tokens does not fit a context of {context} tokens")
+        raise InputError(
+            f"row {name}: a summary of {len(written)} tokens does not fit a context of {context} tokens"
+        )
     tokens, sentences = tokenize_sentences(tokenizer, article.strip(), language)
     if len(tokens) > room:
         room = max((end for _, end in sentences if end <= room), default=room)

@@ -46,7 +46,10 @@ class ResidualStream:
         self.parallel = bool(config.parallel_attn_mlp)
         self.embedding = bridge.W_E.detach()  # [V, D]
         self.position_embedding = bridge.W_pos.detach()  # [context, D]
-        self.weight_qkv, self.bias_qkv, self.weight_o, self.bias_o = [], [], [], []
+        self.weight_qkv: list[Tensor] = []  # L x [3, H, D, E], norm gain folded in
+        self.bias_qkv: list[Tensor] = []  # L x [3, H, E]
+        self.weight_o: list[Tensor] = []  # L x [H, E, D]
+        self.bias_o: list[Tensor] = []  # L x [D]
         for block in bridge.blocks:
             self._fold(block)
         self.unembedding = bridge.W_U.detach().T.contiguous()  # [V, D], as a linear layer holds it
@@ -163,7 +166,8 @@ def refuse_unsupported(config: Any) -> None:
         "its norms are not LayerNorm": config.normalization_type != "LN",
         "its positions are not a learned embedding": config.positional_embedding_type != "standard",
         "its attention is scaled by layer": bool(getattr(config, "scale_attn_by_inverse_layer_idx", False)),
-        "keys and values are shared between heads": (config.n_key_value_heads or config.n_heads) != config.n_heads,
+        "keys and values are shared between heads": (config.n_key_value_heads or config.n_heads)
+        != config.n_heads,
         "its embedding is normalised": bool(getattr(config, "post_embedding_ln", False)),
     }
     for reason, holds in reasons.items():

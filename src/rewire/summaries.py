@@ -23,7 +23,7 @@ SCHEMA = schema(
     id="string",
     generated="string",
     reference="string",
-    **{name: "float64" for name in ROUGE},
+    **dict.fromkeys(ROUGE, "float64"),
     facts_generated="int32",
     facts_reference="int32",
     facts_right="int32",
@@ -42,20 +42,25 @@ def write_summaries(
 
     ``settings``: examples, batch_size, max_new_tokens. ROUGE is F, 0..100, stemmed; facts are counts.
     """
-    transformer, tokenizer = load_transformer(model, adapter), load_tokenizer(model)
+    transformer: Any = load_transformer(model, adapter)
+    tokenizer = load_tokenizer(model)
     if torch.cuda.is_available():
         transformer = transformer.to("cuda")
     rows = read_table(articles).slice(0, settings["examples"]).to_pylist()
     context = context_length(transformer)
     questions = []
     for row in rows:
-        question = prompts.build(tokenizer, row["id"], row["article"], row["summary"], context, language).question
+        question = prompts.build(
+            tokenizer, row["id"], row["article"], row["summary"], context, language
+        ).question
         if len(question) + settings["max_new_tokens"] > context:
             # generation needs its own room: cut the article further, the separator stays
             separator = tokenizer(prompts.SEPARATOR, add_special_tokens=False)["input_ids"]
             room = context - settings["max_new_tokens"] - len(separator)
             if room < 1:
-                raise InputError(f"max_new_tokens {settings['max_new_tokens']} leaves no room in a context of {context}")
+                raise InputError(
+                    f"max_new_tokens {settings['max_new_tokens']} leaves no room in a context of {context}"
+                )
             question = question[:room] + separator
         questions.append(question)
     texts = generate(transformer, tokenizer, questions, settings["batch_size"], settings["max_new_tokens"])
@@ -125,7 +130,8 @@ def facts(text: str) -> list[str]:
     A capitalised first word of a sentence counts only if the text also has it inside a sentence: there a capital
     does not tell a name from any other word.
     """
-    inside, first = [], []
+    inside: list[tuple[int, str]] = []
+    first: list[tuple[int, str]] = []
     for match in WORD.finditer(text):
         word = match.group()
         if word[0].isdigit():

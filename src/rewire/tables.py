@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 from rewire.errors import InputError
 
 
-def write_table(path: str | Path, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], schema: pa.Schema) -> None:
+def write_table(
+    path: str | Path, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], schema: pa.Schema
+) -> None:
     """Write ``rows`` (a list of rows or a mapping of columns) to ``path``; the columns are those of ``schema``."""
     path = Path(path)
     build = pa.Table.from_pydict if isinstance(rows, Mapping) else pa.Table.from_pylist

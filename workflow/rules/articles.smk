@@ -7,7 +7,9 @@ def article_file(wildcards):
     if entry["source"] != "files":
         return []
     name = entry["splits"][wildcards.split].split("[")[0]
-    return [os.path.expandvars(path) for key, path in entry["files"].items() if key == name]
+    return [
+        os.path.expandvars(path) for key, path in entry["files"].items() if key == name
+    ]
 
 
 rule write_articles:
@@ -21,10 +23,10 @@ rule write_articles:
         "logs/articles/{dataset}/{split}.log",
     benchmark:
         "logs/articles/{dataset}/{split}.benchmark.tsv"
-    params:
-        dataset=lambda wildcards: ordered(DATASETS[wildcards.dataset]),
     conda:
         "../../envs/rewire.yaml"
+    params:
+        dataset=lambda wildcards: ordered(DATASETS[wildcards.dataset]),
     script:
         "../scripts/articles.py"
 

@@ -7,7 +7,15 @@ FOLDER = CELL + "/{checkpoint}"
 def tokenizer_files(wildcards):
     """The files of a tokenizer that a model from scratch takes over."""
     path = MODELS[wildcards.model]["tokenizer"].get("path")
-    return sorted(str(file) for file in Path(os.path.expandvars(path)).glob("*") if file.is_file()) if path else []
+    return (
+        sorted(
+            str(file)
+            for file in Path(os.path.expandvars(path)).glob("*")
+            if file.is_file()
+        )
+        if path
+        else []
+    )
 
 
 rule pretrain:
@@ -24,16 +32,16 @@ rule pretrain:
         "logs/checkpoints/{model}/{dataset}/pretrain.log",
     benchmark:
         "logs/checkpoints/{model}/{dataset}/pretrain.benchmark.tsv"
-    params:
-        model=lambda wildcards: ordered(MODELS[wildcards.model]),
-        work=CELL + "/.pretraining",
     wildcard_constraints:
         model=names(with_source("scratch")),
+    conda:
+        "../../envs/rewire.yaml"
     threads: 2
     resources:
         gpu=gpu,
-    conda:
-        "../../envs/rewire.yaml"
+    params:
+        model=lambda wildcards: ordered(MODELS[wildcards.model]),
+        work=CELL + "/.pretraining",
     script:
         "../scripts/pretrain.py"
 
@@ -46,12 +54,12 @@ rule copy_base:
         directory(CELL + "/base"),
     log:
         "logs/checkpoints/{model}/{dataset}/base.log",
-    params:
-        source=lambda wildcards: ordered(MODELS[wildcards.model]),
     wildcard_constraints:
         model=names(with_source("hub", "local")),
     conda:
         "../../envs/rewire.yaml"
+    params:
+        source=lambda wildcards: ordered(MODELS[wildcards.model]),
     script:
         "../scripts/copy_checkpoint.py"
 
@@ -64,13 +72,15 @@ rule copy_checkpoint:
         directory(FOLDER),
     log:
         "logs/checkpoints/{model}/{dataset}/{checkpoint}.log",
-    params:
-        source=lambda wildcards: {"path": MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint]},
     wildcard_constraints:
         model=names(PUBLISHED),
         checkpoint="(?!base).*",
     conda:
         "../../envs/rewire.yaml"
+    params:
+        source=lambda wildcards: {
+            "path": MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint]
+        },
     script:
         "../scripts/copy_checkpoint.py"
 
@@ -89,18 +99,18 @@ rule finetune:
         "logs/checkpoints/{model}/{dataset}/finetune.log",
     benchmark:
         "logs/checkpoints/{model}/{dataset}/finetune.benchmark.tsv"
+    wildcard_constraints:
+        model=names(TRAINED),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 2
+    resources:
+        gpu=gpu,
     params:
         training=section("checkpoints"),
         steps=[step for name, step in STEP_OF.items() if name != "base"],
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=CELL + "/.finetuning",
-    wildcard_constraints:
-        model=names(TRAINED),
-    threads: 2
-    resources:
-        gpu=gpu,
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/finetune.py"
 
@@ -114,7 +124,11 @@ rule trained:
 rule downloads:
     """Target: what the Hub holds, fetched before a run without a network."""
     input:
-        [CELL.format(model=m, dataset=d) + "/base" for m, d in RUNS if MODELS[m]["source"] == "hub"],
+        [
+            CELL.format(model=m, dataset=d) + "/base"
+            for m, d in RUNS
+            if MODELS[m]["source"] == "hub"
+        ],
         [
             f"results/articles/{d}/{split}.parquet"
             for _, d in RUNS

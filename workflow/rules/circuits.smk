@@ -16,12 +16,12 @@ rule find_circuit:
         "logs/circuits/{model}/{dataset}/{checkpoint}.log",
     benchmark:
         "logs/circuits/{model}/{dataset}/{checkpoint}.benchmark.tsv"
-    params:
-        circuits=section("circuits"),
-    resources:
-        gpu=gpu,
     conda:
         "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
+    params:
+        circuits=section("circuits"),
     script:
         "../scripts/circuits.py"
 

@@ -14,7 +14,9 @@ CLAIM_TABLES = {
 
 
 def claim_inputs(table):
-    return [CLAIM_TABLES[table].format(model=m, dataset=d, last=last(m)) for m, d in RUNS]
+    return [
+        CLAIM_TABLES[table].format(model=m, dataset=d, last=last(m)) for m, d in RUNS
+    ]
 
 
 rule judge_claims:
@@ -27,12 +29,12 @@ rule judge_claims:
         tsv="results/claims.tsv",
     log:
         "logs/claims/claims.log",
+    conda:
+        "../../envs/rewire.yaml"
     params:
         claims=section("claims"),
         runs=[list(run) for run in RUNS],
         tables=sorted(CLAIM_TABLES),
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/claims.py"
 

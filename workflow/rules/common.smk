@@ -11,33 +11,51 @@ from snakemake.utils import validate
 ROOT = Path(workflow.basedir)
 SOURCE = ROOT / "src"
 # scripts import the library from here, in whichever environment they run
-os.environ["PYTHONPATH"] = os.pathsep.join([str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])])
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 try:
     validate(config, "../schemas/config.schema.yaml")
 except WorkflowError as error:
     problem = error.args[-1]
-    key = getattr(problem, "json_path", "$").removeprefix("$").removeprefix(".") or "top level"
+    key = (
+        getattr(problem, "json_path", "$").removeprefix("$").removeprefix(".")
+        or "top level"
+    )
     message = getattr(problem, "message", str(error)).splitlines()[0]
-    raise WorkflowError(f"config: {key}: {message if len(message) < 300 else '... ' + message[-250:]}")
+    raise WorkflowError(
+        f"config: {key}: {message if len(message) < 300 else '... ' + message[-250:]}"
+    )
 
 MODELS, DATASETS = config["models"], config["datasets"]
 RUNS = [(run["model"], run["dataset"]) for run in config["runs"]]
 for number, (model, dataset) in enumerate(RUNS):
-    for kind, name, catalogue in (("model", model, MODELS), ("dataset", dataset, DATASETS)):
+    for kind, name, catalogue in (
+        ("model", model, MODELS),
+        ("dataset", dataset, DATASETS),
+    ):
         if name not in catalogue:
-            raise WorkflowError(f"config: runs[{number}].{kind}: {name!r} is not in {kind}s ({', '.join(catalogue)})")
+            raise WorkflowError(
+                f"config: runs[{number}].{kind}: {name!r} is not in {kind}s ({', '.join(catalogue)})"
+            )
 SPLITS = ("train", "validation", "test")
 CORRUPTIONS = config["pairs"]["corruptions"]
 for section in ("circuits", "faithfulness"):
     if config["circuits"]["corruption"] not in CORRUPTIONS:
         wanted = config["circuits"]["corruption"]
-        raise WorkflowError(f"config: circuits.corruption: {wanted!r} is not in pairs.corruptions ({', '.join(CORRUPTIONS)})")
+        raise WorkflowError(
+            f"config: circuits.corruption: {wanted!r} is not in pairs.corruptions ({', '.join(CORRUPTIONS)})"
+        )
 STEPS = config["checkpoints"]["steps"]
 LAST = config["checkpoints"]["training"]["steps"]
 if any(step >= LAST for step in STEPS):
-    raise WorkflowError(f"config: checkpoints.steps: {max(STEPS)} is not below checkpoints.training.steps ({LAST})")
-STEP_OF = {"base": 0} | {f"step-{step:06d}": step for step in sorted(STEPS)} | {"final": LAST}
+    raise WorkflowError(
+        f"config: checkpoints.steps: {max(STEPS)} is not below checkpoints.training.steps ({LAST})"
+    )
+STEP_OF = (
+    {"base": 0} | {f"step-{step:06d}": step for step in sorted(STEPS)} | {"final": LAST}
+)
 STRATEGIES, SEEDS = list(config["lora"]["strategies"]), config["lora"]["seeds"]
 
 
@@ -57,7 +75,10 @@ TRAINED = [name for name in MODELS if name not in PUBLISHED]
 def checkpoint_steps(model):
     """Checkpoint -> training step, in order; published checkpoints are numbered."""
     if model in PUBLISHED:
-        return {name: number for number, name in enumerate(["base", *MODELS[model]["checkpoints"]])}
+        return {
+            name: number
+            for number, name in enumerate(["base", *MODELS[model]["checkpoints"]])
+        }
     return STEP_OF
 
 
@@ -90,7 +111,10 @@ def imports(file):
         if isinstance(node, ast.Import):
             modules = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            modules = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            modules = [
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            ]
         else:
             continue
         for module in modules:
@@ -121,7 +145,11 @@ def figure(name):
 
 def cells(pattern, **wildcards):
     """``pattern`` for every run, and every combination of the other wildcards."""
-    return [path for model, dataset in RUNS for path in expand(pattern, model=model, dataset=dataset, **wildcards)]
+    return [
+        path
+        for model, dataset in RUNS
+        for path in expand(pattern, model=model, dataset=dataset, **wildcards)
+    ]
 
 
 def each_checkpoint(pattern):
@@ -129,7 +157,9 @@ def each_checkpoint(pattern):
     return [
         path
         for model, dataset in RUNS
-        for path in expand(pattern, model=model, dataset=dataset, checkpoint=checkpoints(model))
+        for path in expand(
+            pattern, model=model, dataset=dataset, checkpoint=checkpoints(model)
+        )
     ]
 
 
@@ -138,6 +168,8 @@ def of_checkpoints(pattern, which=checkpoints):
 
     def paths(wildcards):
         chosen = which(wildcards.model)
-        return expand(pattern, model=wildcards.model, dataset=wildcards.dataset, checkpoint=chosen)
+        return expand(
+            pattern, model=wildcards.model, dataset=wildcards.dataset, checkpoint=chosen
+        )
 
     return paths

@@ -1,7 +1,9 @@
 """Hidden states and attention of every checkpoint against the base."""
 
 DIFFERENTIAL = "results/differential/{model}/{dataset}/{checkpoint}"
-CLEAN_PAIRS = f"results/pairs/{{model}}/{{dataset}}/{config['circuits']['corruption']}.parquet"
+CLEAN_PAIRS = (
+    f"results/pairs/{{model}}/{{dataset}}/{config['circuits']['corruption']}.parquet"
+)
 
 
 rule compare_with_base:
@@ -18,12 +20,12 @@ rule compare_with_base:
         "logs/differential/{model}/{dataset}/{checkpoint}.log",
     benchmark:
         "logs/differential/{model}/{dataset}/{checkpoint}.benchmark.tsv"
-    params:
-        differential=section("differential"),
-    resources:
-        gpu=gpu,
     conda:
         "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
+    params:
+        differential=section("differential"),
     script:
         "../scripts/differential.py"
 

@@ -12,11 +12,11 @@ rule compare_circuits:
         EVOLUTION,
     log:
         "logs/evolution/{model}/{dataset}.log",
+    conda:
+        "../../envs/rewire.yaml"
     params:
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/evolution.py"
 

@@ -16,12 +16,12 @@ rule evaluate_circuit:
         "logs/faithfulness/{model}/{dataset}/{checkpoint}.log",
     benchmark:
         "logs/faithfulness/{model}/{dataset}/{checkpoint}.benchmark.tsv"
-    params:
-        faithfulness=section("faithfulness"),
-    resources:
-        gpu=gpu,
     conda:
         "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
+    params:
+        faithfulness=section("faithfulness"),
     script:
         "../scripts/faithfulness.py"
 

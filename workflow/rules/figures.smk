@@ -1,6 +1,15 @@
 """Every figure of every run: results/figures/{model}/{dataset}/{figure}.png, and .svg beside it."""
 
-FIGURES = ["training", "pairs", "layers", "heads", "faithfulness", "evolution", "circuit", "bakeoff"]
+FIGURES = [
+    "training",
+    "pairs",
+    "layers",
+    "heads",
+    "faithfulness",
+    "evolution",
+    "circuit",
+    "bakeoff",
+]
 
 
 def figures_of(model):
@@ -25,10 +34,10 @@ rule draw_training:
         **figure("training"),
     log:
         "logs/figures/{model}/{dataset}/training.log",
-    params:
-        title=title,
     conda:
         "../../envs/rewire.yaml"
+    params:
+        title=title,
     script:
         "../scripts/figure_training.py"
 
@@ -42,10 +51,10 @@ rule draw_pairs:
         **figure("pairs"),
     log:
         "logs/figures/{model}/{dataset}/pairs.log",
-    params:
-        title=title,
     conda:
         "../../envs/rewire.yaml"
+    params:
+        title=title,
     script:
         "../scripts/figure_pairs.py"
 
@@ -60,12 +69,12 @@ rule draw_layers:
         **figure("layers"),
     log:
         "logs/figures/{model}/{dataset}/layers.log",
+    conda:
+        "../../envs/rewire.yaml"
     params:
         title=title,
         checkpoints=lambda wildcards: tuned(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/figure_layers.py"
 
@@ -74,16 +83,18 @@ rule draw_heads:
     """Entropy change and attention KL of every head, at the last checkpoint."""
     input:
         code=code("figure_heads.py"),
-        heads=of_checkpoints(DIFFERENTIAL + "/heads.parquet", lambda model: [last(model)]),
+        heads=of_checkpoints(
+            DIFFERENTIAL + "/heads.parquet", lambda model: [last(model)]
+        ),
     output:
         **figure("heads"),
     log:
         "logs/figures/{model}/{dataset}/heads.log",
+    conda:
+        "../../envs/rewire.yaml"
     params:
         title=title,
         checkpoint=lambda wildcards: last(wildcards.model),
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/figure_heads.py"
 
@@ -97,12 +108,12 @@ rule draw_faithfulness:
         **figure("faithfulness"),
     log:
         "logs/figures/{model}/{dataset}/faithfulness.log",
+    conda:
+        "../../envs/rewire.yaml"
     params:
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/figure_faithfulness.py"
 
@@ -116,10 +127,10 @@ rule draw_evolution:
         **figure("evolution"),
     log:
         "logs/figures/{model}/{dataset}/evolution.log",
-    params:
-        title=title,
     conda:
         "../../envs/rewire.yaml"
+    params:
+        title=title,
     script:
         "../scripts/figure_evolution.py"
 
@@ -133,10 +144,10 @@ rule draw_circuit:
         **figure("circuit"),
     log:
         "logs/figures/{model}/{dataset}/circuit.log",
-    params:
-        title=title,
     conda:
         "../../envs/rewire.yaml"
+    params:
+        title=title,
     script:
         "../scripts/figure_circuit.py"
 
@@ -150,10 +161,10 @@ rule draw_bakeoff:
         **figure("bakeoff"),
     log:
         "logs/figures/{model}/{dataset}/bakeoff.log",
-    params:
-        title=title,
     conda:
         "../../envs/rewire.yaml"
+    params:
+        title=title,
     script:
         "../scripts/figure_bakeoff.py"
 
@@ -177,5 +188,9 @@ rule draw_claims:
 rule figures:
     """Target: every figure."""
     input:
-        [f"results/figures/{m}/{d}/{name}.png" for m, d in RUNS for name in figures_of(m)],
+        [
+            f"results/figures/{m}/{d}/{name}.png"
+            for m, d in RUNS
+            for name in figures_of(m)
+        ],
         rules.draw_claims.output,

@@ -21,10 +21,10 @@ rule rank_layers:
         LORA + "/criticality.parquet",
     log:
         "logs/lora/{model}/{dataset}/criticality.log",
-    params:
-        weights=section("lora")["criticality_weights"],
     conda:
         "../../envs/rewire.yaml"
+    params:
+        weights=section("lora")["criticality_weights"],
     script:
         "../scripts/lora_criticality.py"
 
@@ -43,17 +43,32 @@ rule train_adapter:
         "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/adapter.log",
     benchmark:
         "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/adapter.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
     params:
         lora=lambda wildcards: ordered(
-            section("lora", "rank", "alpha_per_rank", "dropout", "target_modules", "critical_layers", "validate_every", "training")
-            | {"strategies": {wildcards.strategy: config["lora"]["strategies"][wildcards.strategy]}}
+            section(
+                "lora",
+                "rank",
+                "alpha_per_rank",
+                "dropout",
+                "target_modules",
+                "critical_layers",
+                "validate_every",
+                "training",
+            )
+            | {
+                "strategies": {
+                    wildcards.strategy: config["lora"]["strategies"][
+                        wildcards.strategy
+                    ]
+                }
+            }
         ),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=ADAPTER + "/.training",
-    resources:
-        gpu=gpu,
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/lora_adapter.py"
 
@@ -71,13 +86,13 @@ rule summarize_adapter:
         "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/summaries.log",
     benchmark:
         "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/summaries.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
     params:
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
-    resources:
-        gpu=gpu,
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/summaries.py"
 
@@ -86,18 +101,25 @@ rule hold_bakeoff:
     """Every strategy's measures with intervals, against standard and random."""
     input:
         code=code("bakeoff.py"),
-        summaries=expand(ADAPTER + "/summaries.parquet", strategy=STRATEGIES, seed=SEEDS, allow_missing=True),
-        adapters=expand(ADAPTER + "/adapter", strategy=STRATEGIES, seed=SEEDS, allow_missing=True),
+        summaries=expand(
+            ADAPTER + "/summaries.parquet",
+            strategy=STRATEGIES,
+            seed=SEEDS,
+            allow_missing=True,
+        ),
+        adapters=expand(
+            ADAPTER + "/adapter", strategy=STRATEGIES, seed=SEEDS, allow_missing=True
+        ),
         base="results/summaries/{model}/{dataset}/base.parquet",
         full=last_checkpoint(SUMMARIES),
     output:
         LORA + "/bakeoff.parquet",
     log:
         "logs/lora/{model}/{dataset}/bakeoff.log",
-    params:
-        runs=[[strategy, seed] for strategy in STRATEGIES for seed in SEEDS],
     conda:
         "../../envs/rewire.yaml"
+    params:
+        runs=[[strategy, seed] for strategy in STRATEGIES for seed in SEEDS],
     script:
         "../scripts/bakeoff.py"
 

@@ -13,11 +13,11 @@ rule build_pairs:
         PAIRS,
     log:
         "logs/pairs/{model}/{dataset}/{corruption}.log",
+    conda:
+        "../../envs/rewire.yaml"
     params:
         pairs=section("pairs", "examples", "salience", "noise_share", "seed"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/pairs.py"
 
@@ -34,13 +34,13 @@ rule measure_pairs:
         "logs/pairs/{model}/{dataset}/effect.log",
     benchmark:
         "logs/pairs/{model}/{dataset}/effect.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
     params:
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
-    resources:
-        gpu=gpu,
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/pair_effect.py"
 

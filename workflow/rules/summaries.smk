@@ -16,13 +16,13 @@ rule summarize:
         "logs/summaries/{model}/{dataset}/{checkpoint}.log",
     benchmark:
         "logs/summaries/{model}/{dataset}/{checkpoint}.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
     params:
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
-    resources:
-        gpu=gpu,
-    conda:
-        "../../envs/rewire.yaml"
     script:
         "../scripts/summaries.py"
 
@@ -30,4 +30,8 @@ rule summarize:
 rule summaries:
     """Target: summaries by the base and the last checkpoint of every run."""
     input:
-        [SUMMARIES.format(model=m, dataset=d, checkpoint=c) for m, d in RUNS for c in ("base", last(m))],
+        [
+            SUMMARIES.format(model=m, dataset=d, checkpoint=c)
+            for m, d in RUNS
+            for c in ("base", last(m))
+        ],

@@ -44,7 +44,9 @@ def load_rows(dataset: Mapping[str, Any], split: str) -> tuple[Iterable[Mapping[
     else:
         name = expression.split("[")[0]
         if name not in dataset["files"]:
-            raise InputError(f"split {split!r} is {expression!r}, but files: names only {', '.join(dataset['files'])}")
+            raise InputError(
+                f"split {split!r} is {expression!r}, but files: names only {', '.join(dataset['files'])}"
+            )
         origin = os.path.expandvars(dataset["files"][name])
         data = load_file(Path(origin), name, expression)
     columns = {"article": "article", "summary": "summary", **dataset.get("columns", {})}
@@ -106,9 +108,13 @@ def clean_rows(rows: Iterable[Mapping[str, Any]], split: str, origin: str) -> li
         else:
             seen.add(name)
             kept.append({"id": name, "article": article, "summary": summary})
-    log.info("%s: %d rows kept, %d empty and %d with a duplicate id dropped", origin, len(kept), empty, duplicates)
+    log.info(
+        "%s: %d rows kept, %d empty and %d with a duplicate id dropped", origin, len(kept), empty, duplicates
+    )
     if not kept:
-        raise InputError(f"{origin}: no row with an article and a summary is left ({empty} empty, {duplicates} duplicates)")
+        raise InputError(
+            f"{origin}: no row with an article and a summary is left ({empty} empty, {duplicates} duplicates)"
+        )
     return kept
 
 

@@ -8,7 +8,9 @@ from rewire.checkpoints.save import save_checkpoint
 from rewire.pretrained import load_tokenizer, load_transformer, resolve_adapter
 
 
-def copy_checkpoint(source: str, folder: str | Path, adapter: str | None = None, allow_pickle: bool = False) -> None:
+def copy_checkpoint(
+    source: str, folder: str | Path, adapter: str | None = None, allow_pickle: bool = False
+) -> None:
     """Save the model and tokenizer at ``source`` (an adapter merged into it) to ``folder``, weights as safetensors."""
     base, adapter_source = resolve_adapter(source, adapter)
     model = load_transformer(base, adapter_source, allow_pickle=allow_pickle)

@@ -39,7 +39,10 @@ def pack(texts: Iterable[str], tokenizer: Any, context: int) -> list[Example]:
     """Articles joined by eos and cut into blocks of ``context`` tokens, all of them in the loss; the tail is dropped."""
     stream: list[int] = []
     for text in texts:
-        stream += [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], tokenizer.eos_token_id]
+        stream += [
+            *tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"],
+            tokenizer.eos_token_id,
+        ]
     blocks = [stream[i : i + context] for i in range(0, len(stream) - context + 1, context)]
     return [Example(block, block) for block in blocks]
 
@@ -74,6 +77,7 @@ def pretrain(
     settings = model_entry["pretraining"]
     texts = read_table(train_articles)["article"].to_pylist()
     wanted = model_entry["tokenizer"]
+    tokenizer: Any
     if "vocabulary" in wanted:
         tokenizer = train_tokenizer(texts, wanted["vocabulary"])
     else:

@@ -20,7 +20,11 @@ log = logging.getLogger(__name__)
 
 IGNORED = -100  # the label that the loss skips
 SCHEMA = schema(
-    step="int64", train_loss="float64", validation_loss="float64", learning_rate="float64", gradient_norm="float64"
+    step="int64",
+    train_loss="float64",
+    validation_loss="float64",
+    learning_rate="float64",
+    gradient_norm="float64",
 )
 
 
@@ -102,9 +106,9 @@ def train(
     trainer = Trainer(
         model=model,
         args=arguments,
-        train_dataset=list(examples),  # type: ignore[arg-type]
-        eval_dataset=list(validation),  # type: ignore[arg-type]
-        data_collator=collate,  # type: ignore[arg-type]
+        train_dataset=list(examples),
+        eval_dataset=list(validation),
+        data_collator=collate,
         callbacks=[_Milestones(milestones, keep, settings["resume_every"])],
     )
     last = last_checkpoint(work)
@@ -121,7 +125,12 @@ def train(
 def training_rows(history: Sequence[Mapping[str, float]], before: float) -> list[dict[str, float | None]]:
     """Rows by step from the Trainer's log: train_loss is the mean since the row before, nats a token."""
     rows: dict[int, dict[str, float | None]] = {0: {"step": 0, "validation_loss": before}}
-    names = {"loss": "train_loss", "eval_loss": "validation_loss", "learning_rate": "learning_rate", "grad_norm": "gradient_norm"}
+    names = {
+        "loss": "train_loss",
+        "eval_loss": "validation_loss",
+        "learning_rate": "learning_rate",
+        "grad_norm": "gradient_norm",
+    }
     for entry in history:
         row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
         row.update({names[key]: float(value) for key, value in entry.items() if key in names})

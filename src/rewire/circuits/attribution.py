@@ -38,7 +38,9 @@ def interpolation(method: str, steps: int, grid: str) -> list[float]:
     if method != "EAP-IG-inputs":
         raise InputError(f"method {method!r} is not one of {', '.join(METHODS)}")
     if grid not in GRIDS or steps < 1:
-        raise InputError(f"EAP-IG-inputs with {steps} steps on grid {grid!r}: steps >= 1, grid one of {', '.join(GRIDS)}")
+        raise InputError(
+            f"EAP-IG-inputs with {steps} steps on grid {grid!r}: steps >= 1, grid one of {', '.join(GRIDS)}"
+        )
     shift = {"left": 0.0, "right": 1.0, "midpoint": 0.5}[grid]
     return [(k + shift) / steps for k in range(steps)]
 
@@ -83,7 +85,7 @@ def source_differences(stream: ResidualStream, embedding: Tensor, clean: Trace, 
     batch, window, width = embedding.shape
     heads = stream.n_heads
     sources = 1 + stream.n_layers * (heads + 1)
-    delta = torch.empty(batch, sources, window, width)
+    delta = embedding.new_empty(batch, sources, window, width)
     delta[:, 0] = embedding
     for layer in range(stream.n_layers):
         first = 1 + layer * (heads + 1)
@@ -102,7 +104,9 @@ class _BatchResult:
     change: float  # M(corrupted) - M(clean)
 
 
-def attribute_batch(stream: ResidualStream, graph: Graph, pairs: TokenPairs, metric: str, alphas: list[float]) -> _BatchResult:
+def attribute_batch(
+    stream: ResidualStream, graph: Graph, pairs: TokenPairs, metric: str, alphas: list[float]
+) -> _BatchResult:
     """Scores of one batch, summed over its examples."""
     runs = PairRuns(stream, pairs)
     difference = runs.corrupted_embedding - runs.clean_embedding
@@ -127,10 +131,14 @@ class _Gradients:
 
     def __init__(self, stream: ResidualStream, graph: Graph, delta: Tensor, weight: float) -> None:
         self.stream, self.graph, self.delta, self.weight = stream, graph, delta, weight
-        self.qkv: list[Tensor | float] = [0.0] * stream.n_layers  # [B, W, 3, H, E], divided by the norm's scale
+        self.qkv: list[Tensor | float] = [
+            0.0
+        ] * stream.n_layers  # [B, W, 3, H, E], divided by the norm's scale
         self.direct: list[Tensor | float] = [0.0] * (stream.n_layers + 1)  # [B, W, D]: MLPs, then logits
         # the norm's own correction: float64 [sources, 3H] a layer
-        self.correction = torch.zeros(graph.n_sources, stream.n_layers, 3 * stream.n_heads, dtype=torch.float64)
+        self.correction = torch.zeros(
+            graph.n_sources, stream.n_layers, 3 * stream.n_heads, dtype=torch.float64
+        )
 
     @torch.no_grad()
     def add(self, trace: Trace, grads: list[Tensor]) -> None:
@@ -159,7 +167,9 @@ class _Gradients:
             readable = graph.first_source(layer)
             column = graph.first_destination(layer)
             heads = slice(column, column + 3 * stream.n_heads)
-            out[:readable, heads] = self._contract(readable, self._at_residual(layer)) - self.correction[:readable, layer]
+            out[:readable, heads] = (
+                self._contract(readable, self._at_residual(layer)) - self.correction[:readable, layer]
+            )
             mlp = column + 3 * stream.n_heads
             readable = int(graph.readable[mlp])
             out[:readable, mlp] = self._contract(readable, self.direct[layer])[:, 0]

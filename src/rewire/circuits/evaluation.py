@@ -26,12 +26,12 @@ def evaluate(
     metrics: Sequence[str] = ("nll",),
     batch_tokens: int = 2048,
 ) -> dict[str, Tensor]:
-    """Each metric of each circuit on each example: float32 [circuits, examples] by metric name.
+    """Each metric of each circuit on each example: [circuits, examples] by metric name, float32 (float64 models: float64).
 
     The whole graph gives the clean run and the empty graph the corrupted run, to float tolerance.
     """
     model.check_length(pairs.clean.shape[1])
-    values = {metric: torch.empty(len(circuits), len(pairs)) for metric in metrics}
+    values = {metric: torch.empty(len(circuits), len(pairs), dtype=model.precision) for metric in metrics}
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
         for index, batch in pairs.batches(batch_tokens):
             runs = PairRuns(model.stream, batch)
@@ -46,8 +46,11 @@ def evaluate(
 def evaluate_baselines(
     model: Model, pairs: TokenPairs, metrics: Sequence[str] = ("nll",), batch_tokens: int = 2048
 ) -> dict[str, dict[str, Tensor]]:
-    """Each metric of the whole model: ``["clean"][metric]`` and ``["corrupted"][metric]``, float32 [examples]."""
-    values = {run: {metric: torch.empty(len(pairs)) for metric in metrics} for run in ("clean", "corrupted")}
+    """Each metric of the whole model: ``["clean"][metric]`` and ``["corrupted"][metric]``, [examples]."""
+    values = {
+        run: {metric: torch.empty(len(pairs), dtype=model.precision) for metric in metrics}
+        for run in ("clean", "corrupted")
+    }
     for index, batch in pairs.batches(batch_tokens):
         runs = PairRuns(model.stream, batch)
         for metric in metrics:
@@ -67,10 +70,12 @@ class _CircuitRun:
 
     def __init__(self, runs: PairRuns, circuit: Circuit) -> None:
         self.runs, self.stream, self.graph = runs, runs.stream, circuit.graph
-        self.active = circuit.nodes.nonzero().squeeze(1)  # the sources of the circuit, in the order they write
+        self.active = circuit.nodes.nonzero().squeeze(
+            1
+        )  # the sources of the circuit, in the order they write
         self.mask = circuit.mask[self.active].to(runs.clean_embedding.dtype)  # [n, destinations]
         batch, window, width = runs.clean_embedding.shape
-        self.changes = torch.empty(batch, len(self.active), window, width)
+        self.changes = runs.clean_embedding.new_empty(batch, len(self.active), window, width)
         self.filled = 0  # sources written so far; the rest of ``changes`` is not to be read
 
     def _write(self, change: Tensor) -> None:
@@ -114,7 +119,9 @@ class _CircuitRun:
         stream, trace = self.stream, self.runs.corrupted
         letters = torch.arange(3)[:, None]
         columns = self.graph.first_destination(layer) + letters * stream.n_heads + heads  # [3, k]
-        wired = self.mask[: self.filled, columns].any(dim=0)  # [3, k]: inputs that an edge of the circuit reaches
+        wired = self.mask[: self.filled, columns].any(
+            dim=0
+        )  # [3, k]: inputs that an edge of the circuit reaches
         qkv = trace.qkv[layer][:, :, :, heads].clone()  # [B, W, 3, k, E]
         if wired.any():
             letter, place = wired.nonzero(as_tuple=True)

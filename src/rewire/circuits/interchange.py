@@ -81,7 +81,9 @@ def read_eap_json(path: str | Path) -> tuple[Scores, Circuit]:
     try:
         content = json.loads(Path(path).read_text())
         described, edges = content["cfg"], content["edges"]
-        graph = Graph(described["n_layers"], described["n_heads"], described["d_model"], described["parallel_attn_mlp"])
+        graph = Graph(
+            described["n_layers"], described["n_heads"], described["d_model"], described["parallel_attn_mlp"]
+        )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not a JSON file: {error}") from error
     except (KeyError, TypeError) as error:

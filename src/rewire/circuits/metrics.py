@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,12 +30,13 @@ def measure(metric: str, logits: Tensor, targets: Targets, references: Reference
     KL(corrupted || run), likewise.
     ``logit_diff``: logit(last target) - logit(wrong token), where the last target is read.
     """
-    logits = logits.float()
+    if logits.dtype != torch.float64:
+        logits = logits.float()  # half precision is measured in float32
     if metric == "nll":
         return targets.mean_per_example(F.cross_entropy(logits, targets.token, reduction="none"))
     if metric in ("kl", "kl_corrupted"):
         reference = references.clean if metric == "kl" else references.corrupted
-        log_reference = F.log_softmax(reference.float(), dim=-1)
+        log_reference = F.log_softmax(reference.to(logits.dtype), dim=-1)
         divergence = F.kl_div(F.log_softmax(logits, dim=-1), log_reference, log_target=True, reduction="none")
         return targets.mean_per_example(divergence.sum(dim=-1))
     if metric == "logit_diff":

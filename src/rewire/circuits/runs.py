@@ -28,7 +28,9 @@ class PairRuns:
         self.corrupted_embedding = stream.embed(pairs.corrupted[:, self.start :])
         self.clean = self.run(self.clean_embedding)
         self.corrupted = self.run(self.corrupted_embedding)
-        self.references = References(self.target_logits(self.clean.final), self.target_logits(self.corrupted.final))
+        self.references = References(
+            self.target_logits(self.clean.final), self.target_logits(self.corrupted.final)
+        )
 
     def run(self, embedding: Tensor) -> Trace:
         """The model on token embeddings [B, W, D] placed in the window."""

@@ -93,7 +93,9 @@ def greedy(scores: Scores, n: int, absolute: bool = True) -> Circuit:
 
     def open_columns(destinations: list[int]) -> None:
         for destination in destinations:
-            for source, value in enumerate(strength[: int(graph.readable[destination]), destination].tolist()):
+            for source, value in enumerate(
+                strength[: int(graph.readable[destination]), destination].tolist()
+            ):
                 heapq.heappush(frontier, (-value, source, destination))
 
     open_columns([graph.n_destinations - 1])

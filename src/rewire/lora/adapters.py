@@ -19,7 +19,12 @@ from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table, schema, write_table
 
 PLAN = schema(
-    strategy="string", seed="int32", layers="list<int32>", rank="int32", parameters="int64", base_parameters="int64"
+    strategy="string",
+    seed="int32",
+    layers="list<int32>",
+    rank="int32",
+    parameters="int64",
+    base_parameters="int64",
 )
 
 
@@ -67,15 +72,20 @@ def train_adapter(
         summary_examples(validation_articles, tokenizer, context, language),
         settings["training"],
         work,
-        milestones=range(settings["validate_every"], settings["training"]["steps"] + 1, settings["validate_every"]),
+        milestones=range(
+            settings["validate_every"], settings["training"]["steps"] + 1, settings["validate_every"]
+        ),
         keep=lambda *_: None,
         seed=seed,
     )
-    adapted.save_pretrained(partial)
+    adapted.save_pretrained(str(partial))
     tidy(partial / "adapter_config.json")
     write_training_table(partial / "training.parquet", rows)
     row = {"strategy": strategy, "seed": seed, "layers": chosen.layers, "rank": chosen.rank}
-    counts = {"parameters": chosen.parameters, "base_parameters": sum(p.numel() for p in model.parameters()) - chosen.parameters}
+    counts = {
+        "parameters": chosen.parameters,
+        "base_parameters": sum(p.numel() for p in model.parameters()) - chosen.parameters,
+    }
     write_table(partial / "plan.parquet", [{**row, **counts}], PLAN)
     replace_folder(partial, folder)
     shutil.rmtree(work)

@@ -97,5 +97,8 @@ def against(measure: str, strategy: str, means: Mapping[str, Mapping[str, np.nda
         if reference in means and reference != strategy:
             difference = statistics.mean_difference(means[strategy][measure], means[reference][measure])
             out[f"against_{reference}"] = difference.value
-            out[f"against_{reference}_low"], out[f"against_{reference}_high"] = difference.low, difference.high
+            out[f"against_{reference}_low"], out[f"against_{reference}_high"] = (
+                difference.low,
+                difference.high,
+            )
     return out

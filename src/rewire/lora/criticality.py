@@ -57,5 +57,6 @@ def differential_change(layers: pa.Table, heads: pa.Table, weights: Mapping[str,
     }
     # a measure that is the same in every layer says nothing: its z-scores are 0
     return sum(
-        weights[name] * np.nan_to_num(stats.zscore(values.sort_index().to_numpy())) for name, values in measures.items()
-    )  # type: ignore[return-value]
+        weights[name] * np.nan_to_num(stats.zscore(values.sort_index().to_numpy()))
+        for name, values in measures.items()
+    )

@@ -58,7 +58,9 @@ def adapter_sizes(transformer: Any, targets: Sequence[str]) -> dict[str, tuple[i
             sizes[name] = (int(layer.group(1)), sum(weight.shape))
     for target in targets:
         if not any(name.endswith("." + target) for name in sizes):
-            raise InputError(f"lora.target_modules: no module {target!r}; the model has {', '.join(sorted(endings))}")
+            raise InputError(
+                f"lora.target_modules: no module {target!r}; the model has {', '.join(sorted(endings))}"
+            )
     return sizes
 
 

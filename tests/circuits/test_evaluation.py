@@ -1,0 +1,85 @@
+import pytest
+import torch
+from circuits.oracle import PatchedGPT2, mean_nll
+from transformers import AutoModelForCausalLM
+
+from rewire.circuits import attribution, evaluation, selection
+from rewire.circuits.selection import Circuit
+from rewire.models import load
+from rewire.pairs import TokenPairs
+
+METRICS = ("nll", "kl", "kl_corrupted", "logit_diff")
+
+
+def test_circuits_give_the_published_librarys_values(case):
+    compared = 0
+    for name in case.names("evaluate.patching."):
+        _, metric, _, n = name.rsplit(".", 3)
+        circuit = Circuit(case.tensors[f"in_graph.{name}"].bool(), case.model.graph, int(n))
+        values = evaluation.evaluate(case.model, [circuit], case.pairs, [metric])[metric][0]
+        # a KL near 0 is a difference of logarithms: float32 leaves it 1e-7 either side
+        torch.testing.assert_close(
+            values, case.tensors[f"evaluate.patching.{name}"], rtol=1e-4, atol=4e-7 if metric == "kl" else 1e-6
+        )
+        compared += 1
+    assert compared >= 20
+
+
+def test_baselines_are_the_published_librarys(case):
+    values = evaluation.evaluate_baselines(case.model, case.pairs, ["nll", "kl", "logit_diff"])
+    for run in ("clean", "corrupted"):
+        for metric in values[run]:
+            expected = case.tensors[f"baseline.{run}.{metric}"]
+            torch.testing.assert_close(values[run][metric], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_whole_graph_is_clean_and_empty_graph_is_corrupted(case):
+    graph = case.model.graph
+    whole = Circuit(graph.mask, graph, graph.n_edges)
+    empty = Circuit(torch.zeros_like(graph.mask), graph, 0)
+    values = evaluation.evaluate(case.model, [whole, empty], case.pairs, METRICS)
+    baselines = evaluation.evaluate_baselines(case.model, case.pairs, METRICS)
+    for metric in METRICS:
+        torch.testing.assert_close(values[metric][0], baselines["clean"][metric], rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(values[metric][1], baselines["corrupted"][metric], rtol=1e-5, atol=1e-6)
+    assert baselines["clean"]["kl"].abs().max() == 0 == baselines["corrupted"]["kl_corrupted"].abs().max()
+
+
+def test_circuits_equal_brute_force_path_patching(golden):
+    """Random circuits, pruned or not, against explicit patching of every edge on Hugging Face's modules."""
+    folder = golden["tiny-a"] / "model"
+    model = load(folder, dtype=torch.float64)
+    oracle = PatchedGPT2(AutoModelForCausalLM.from_pretrained(folder))
+    graph = model.graph
+    generator = torch.Generator().manual_seed(1)
+    clean = torch.randint(0, 90, (3, 9), generator=generator)
+    corrupted = clean.clone()
+    corrupted[:, 3:6] = torch.randint(0, 90, (3, 3), generator=generator)
+    lengths = torch.tensor([9, 8, 9])
+    pairs = TokenPairs(clean, corrupted, lengths, 2)
+    for share in (0.1, 0.4, 0.8):
+        mask = graph.mask & (torch.rand(graph.mask.shape, generator=generator) < share)
+        values = evaluation.evaluate(model, [Circuit(mask, graph, 0)], pairs, ["nll"])["nll"][0]
+        edges = {
+            destination: {graph.sources[u] for u in mask[:, v].nonzero().flatten().tolist()}
+            for v, destination in enumerate(graph.destinations)
+        }
+        expected = mean_nll(oracle.circuit(clean, corrupted, edges), clean, lengths, 2)
+        torch.testing.assert_close(values.double(), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_batch_size_changes_nothing(case):
+    scores = attribution.attribute(case.model, case.pairs)
+    circuits = [selection.top_n(scores, n) for n in (5, 20, 60)]
+    reference = evaluation.evaluate(case.model, circuits, case.pairs, METRICS, batch_tokens=10_000)
+    for tokens in (1, 3 * int(case.pairs.lengths.max())):
+        again = evaluation.evaluate(case.model, circuits, case.pairs, METRICS, batch_tokens=tokens)
+        for metric in METRICS:
+            torch.testing.assert_close(again[metric], reference[metric], rtol=1e-4, atol=1e-6)
+
+
+def test_logit_diff_needs_a_wrong_token(case):
+    p = case.pairs
+    plain = TokenPairs(p.clean, p.corrupted, p.lengths, p.target_tokens)
+    with pytest.raises(ValueError, match="wrong_token"):
+        evaluation.evaluate_baselines(case.model, plain, ["logit_diff"])
