@@ -1,5 +1,7 @@
 """The newswire world: the same arguments give the same text, and every article is a fair small task."""
 
+import hashlib
+import json
 import re
 from collections import Counter
 
@@ -15,6 +17,7 @@ KINDS = {
     "organisation": newswire.ORGANISATIONS,
     "number": newswire.NUMBERS,
 }
+DIGEST = "a82e46085d90121d84db904b820726c409077220a617dfb648b136db265ac0c0"
 seeds = st.integers(min_value=0, max_value=10**6)
 
 
@@ -37,10 +40,10 @@ def test_articles_are_unique_and_splits_and_seeds_share_none() -> None:
     assert len(set(articles)) == len(articles) == 4000
 
 
-def test_bytes_are_pinned() -> None:
+def test_text_is_pinned() -> None:
     """A change of the text changes every result of the built-in world, so it should be meant."""
-    row = newswire.generate(1, seed=0, split="train")[0]
-    assert row == PINNED
+    made = json.dumps(newswire.generate(200, seed=0, split="test"))
+    assert hashlib.sha256(made.encode()).hexdigest() == DIGEST
 
 
 @settings(max_examples=50, deadline=None)
@@ -86,6 +89,27 @@ def test_position_gives_nothing_away() -> None:
     assert 0.4 < first / len(rows) < 0.6
 
 
+def test_no_decoy_is_marked_when_all_are_plain() -> None:
+    marks = {"near", "Near", "old", "only"}
+    plain = newswire.generate(100, seed=5, plain_decoys=1.0, side_notes=0, fillers=0)
+    marked = newswire.generate(100, seed=5, plain_decoys=0.0, side_notes=0, fillers=0)
+    assert not any(marks & set(words(row["article"])) for row in plain)
+    assert all(len(marks & set(words(row["article"]))) >= 3 for row in marked)
+
+
+def test_salient_sentences_are_less_than_half_of_the_words() -> None:
+    """The three sentences with most facts of the summary tell all of them in under half of the words."""
+    for row in newswire.generate(200, seed=6, split="test"):
+        told = set(newswire.facts(row["summary"]))
+        ranked = sorted(
+            newswire.sentences(row["article"]), key=lambda one: -len(told & set(newswire.facts(one)))
+        )
+        salient = " ".join(ranked[:3])
+        assert told <= set(newswire.facts(salient))
+        assert not told & set(newswire.facts(" ".join(ranked[3:])))
+        assert len(words(salient)) < len(words(row["article"])) / 2
+
+
 def test_facts_come_in_order_with_repeats() -> None:
     text = "Anna Keller left Corby. In Corby, Keller's 27 men of Titan stayed until 1927."
     assert newswire.facts(text) == ["Keller", "Corby", "Corby", "Keller", "27", "Titan", "1927"]
@@ -108,6 +132,7 @@ def test_fact_tables_do_not_overlap() -> None:
         ({"split": "a b"}, "split must be letters, digits, '-' or '_', not 'a b'"),
         ({"side_notes": 99}, "side_notes must be at most 6, not 99"),
         ({"fillers": -2}, "fillers must be a whole number, 0 or more, not -2"),
+        ({"plain_decoys": 1.5}, "plain_decoys must be a share from 0 to 1, not 1.5"),
         ({"fillers": 13}, "fillers must be at most 12, not 13"),
     ],
 )

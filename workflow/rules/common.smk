@@ -18,7 +18,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 try:
     validate(config, "../schemas/config.schema.yaml")
 except WorkflowError as error:
-    problem = error.args[-1]
+    problem = error.__context__  # the jsonschema error
     key = (
         getattr(problem, "json_path", "$").removeprefix("$").removeprefix(".")
         or "top level"

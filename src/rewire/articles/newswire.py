@@ -194,21 +194,26 @@ EVENTS = (
     ),
 )
 
-# The lesser parts; {role} {body} {unit} come from the event. In some wordings words such as "near", "old" and
-# "only" mark the decoy and in others not, so that some articles are harder than others.
-DECOYS = (
+# The lesser parts; {role} {body} {unit} come from the event. Marked wordings flag the decoy with words such as
+# "near", "old" and "only"; plain ones do not, so that the model has to know the roles themselves.
+MARKED_DECOYS = (
     (
-        "Last year the {role} {person} was in {place}, but {person} left {place}.",
+        "Last year the {role} {person} was near {place}, but {person} left {place}.",
         "The {role} {person} once lived near {place}, and {place} knew {person}.",
     ),
     (
-        "Last year the {org} {body} had {number} {unit}, but {number} did not help {org}.",
+        "The old {org} {body} had only {number} {unit}, but {number} did not help {org}.",
         "With only {number} {unit} the old {org} {body} failed, as {org} lost the {number}.",
     ),
     (
-        "In {place} the {role} {person} of the {org} {body} once had {number} {unit}.",
+        "Near {place} the {role} {person} of the old {org} {body} had only {number} {unit}.",
         "The old {org} {body} near {place} told the {role} {person} of only {number} {unit}.",
     ),
+)
+PLAIN_DECOYS = (
+    ("Last year the {role} {person} was in {place}, but {person} left {place}.",),
+    ("Last year the {org} {body} had {number} {unit}, but {number} did not help {org}.",),
+    ("In {place} the {role} {person} of the {org} {body} once had {number} {unit}.",),
 )
 
 SIDE_NOTES = (  # about something else: a further person, place, organisation or number
@@ -241,15 +246,21 @@ _FACT = re.compile(r"\b(?:" + "|".join(_NAMES) + r"|\d+)\b")
 
 
 def generate(
-    rows: int, seed: int, split: str = "train", side_notes: int = 1, fillers: int = 1
+    rows: int,
+    seed: int,
+    split: str = "train",
+    side_notes: int = 1,
+    fillers: int = 1,
+    plain_decoys: float = 0.25,
 ) -> list[dict[str, str]]:
     """Make `rows` articles with summaries: dictionaries with the keys id, article and summary.
 
     The same arguments give the same rows; another seed or split gives unrelated ones. No two rows of a call
     share an article. `side_notes` sentences about something else and `fillers` quotes or fillers go into each
-    article; each adds about 9 words.
-    Raises ValueError for a count below 0, for more side notes or fillers than there are, for a seed that is
-    no whole number and for a split that could not be part of an id.
+    article; each adds about 8 words. `plain_decoys` is the share (0 to 1) of decoy sentences that no word
+    marks as such: the higher, the harder.
+    Raises ValueError for a count below 0, for more side notes or fillers than there are, for a share outside
+    0 to 1, for a seed that is no whole number and for a split that could not be part of an id.
     """
     _check_count("rows", rows, None)
     _check_count("side_notes", side_notes, len(SIDE_NOTES))
@@ -258,11 +269,17 @@ def generate(
         raise ValueError(f"seed must be a whole number, not {seed!r}")
     if not isinstance(split, str) or not re.fullmatch(r"[A-Za-z0-9_-]+", split):
         raise ValueError(f"split must be letters, digits, '-' or '_', not {split!r}")
+    if (
+        isinstance(plain_decoys, bool)
+        or not isinstance(plain_decoys, int | float)
+        or not 0 <= plain_decoys <= 1
+    ):
+        raise ValueError(f"plain_decoys must be a share from 0 to 1, not {plain_decoys!r}")
     source = random.Random(f"newswire/{seed}/{split}")
     seen: set[str] = set()
     made = []
     while len(made) < rows:
-        article, summary = _write(source, side_notes, fillers)
+        article, summary = _write(source, side_notes, fillers, plain_decoys)
         if article not in seen:
             seen.add(article)
             made.append(
@@ -291,13 +308,16 @@ def _check_count(name: str, value: int, largest: int | None) -> None:
         raise ValueError(f"{name} must be at most {largest}, not {value}")
 
 
-def _write(source: random.Random, side_notes: int, fillers: int) -> tuple[str, str]:
+def _write(source: random.Random, side_notes: int, fillers: int, plain_decoys: float) -> tuple[str, str]:
     """Write one article and its summary."""
     event = source.choice(EVENTS)
     cast = _casts(source, 2 + side_notes)
     story = [source.choice(group).format(**cast[0]) for group in event.salient]
     lesser = {"role": event.role, "body": event.body, "unit": event.unit, **cast[1]}
-    decoys = [source.choice(group).format(**lesser) for group in DECOYS]
+    decoys = [
+        source.choice(plain if source.random() < plain_decoys else marked).format(**lesser)
+        for marked, plain in zip(MARKED_DECOYS, PLAIN_DECOYS, strict=True)
+    ]
     notes = source.sample(SIDE_NOTES, side_notes)
     extras = [note.format(**slots) for note, slots in zip(notes, cast[2:], strict=True)]
     extras += source.sample(QUOTES + FILLERS, fillers)

@@ -1,0 +1,73 @@
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+import rewire
+from rewire.figures import bakeoff, evolution, faithfulness, heads, layers, pairs, training
+from rewire.figures.style import checkpoint_colours, checkpoint_label
+
+MODULES = (
+    "training",
+    "pairs",
+    "layers",
+    "heads",
+    "faithfulness",
+    "evolution",
+    "circuit",
+    "bakeoff",
+    "claims",
+)
+
+
+def test_figures_start_without_torch_and_leave_the_theme_at_home():
+    code = f"""
+import matplotlib, sys
+before = dict(matplotlib.rcParams)
+{"".join(f"import rewire.figures.{name}" + chr(10) for name in MODULES)}
+assert dict(matplotlib.rcParams) == before
+assert not {{"torch", "transformers"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_checkpoint_labels():
+    assert checkpoint_label("base", 0) == "base"
+    assert checkpoint_label("step-001000", 1000) == "step 1,000"
+    assert checkpoint_label("final", 1500) == "final (step 1,500)"
+    assert checkpoint_label("final") == "final"
+
+
+@pytest.mark.parametrize("n", [1, 2, 7])
+def test_checkpoint_colours_are_distinct_and_the_last_is_the_darkest(n):
+    names = ["base", *(f"step-{i}" for i in range(n))]
+    colours = checkpoint_colours(names)
+    assert len({colours[name] for name in names}) == n + 1
+    light = [sum(matplotlib.colors.to_rgb(colours[name])) for name in names[1:]]
+    assert min(light) == light[-1]
+
+
+@pytest.mark.parametrize(
+    ("read", "module", "schema"),
+    [
+        (training.COLUMNS, "checkpoints/training.py", "SCHEMA"),
+        (pairs.COLUMNS, "pair_effect.py", "SCHEMA"),
+        (layers.LAYERS, "differential.py", "LAYERS"),
+        (layers.HEADS, "differential.py", "HEADS"),
+        (heads.COLUMNS, "differential.py", "HEADS"),
+        (faithfulness.COLUMNS, "faithfulness.py", "SCHEMA"),
+        (evolution.COLUMNS, "evolution.py", "SCHEMA"),
+        (set(bakeoff.COLUMNS) - set(bakeoff.AGAINST), "lora/bakeoff.py", "SCHEMA"),
+    ],
+)
+def test_tables_of_the_workflow_have_the_columns_that_figures_read(read, module, schema):
+    tree = ast.parse(
+        (Path(rewire.__file__).parent / module).read_text()
+    )  # read, since importing it takes torch
+    assigned = {
+        ast.unparse(node.targets[0]): node.value for node in tree.body if isinstance(node, ast.Assign)
+    }
+    assert set(read) <= {column.arg for column in assigned[schema].keywords}

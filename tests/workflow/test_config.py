@@ -1,0 +1,69 @@
+"""The config: presets build, mistakes are one line that names the culprit."""
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.xdist_group("config")
+
+
+@pytest.fixture(scope="module")
+def copy(make_copy):
+    return make_copy("config")
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [None, "smoke", "gpt2-cnn_dailymail", "gpt2-xsum", "gpt2-multi_news", "own-files"],
+)
+def test_presets_build_their_graph_of_jobs(copy, preset, tmp_path):
+    environment = {"REWIRE_MATERIAL": str(tmp_path)}
+    (tmp_path / "data" / "cnn_dailymail").mkdir(parents=True)
+    (tmp_path / "data" / "cnn_dailymail" / "validation500.jsonl").write_text("{}\n")
+    path = f"config/{preset}.yaml" if preset else None
+    done = copy.snakemake("--dry-run", "--quiet", "rules", preset=path, **environment)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+MISTAKES = {
+    "unknown key": ({"pairs": {"exmaples": 3}}, ["pairs", "exmaples"]),
+    "wrong type": ({"pairs": {"examples": "many"}}, ["pairs.examples", "'many'", "integer"]),
+    "not allowed": ({"circuits": {"grid": "up"}}, ["circuits.grid", "'up'", "midpoint"]),
+    "too few random circuits": ({"faithfulness": {"random": 3}}, ["faithfulness.random", "3", "20"]),
+    "model not in the catalogue": (
+        {"runs": [{"model": "smal", "dataset": "newswire"}]},
+        ["runs[0].model", "'smal'", "small"],
+    ),
+    "dataset not in the catalogue": (
+        {"runs": [{"model": "small", "dataset": "cnn"}]},
+        ["runs[0].dataset", "'cnn'", "newswire"],
+    ),
+    "corruption that is not built": ({"circuits": {"corruption": "shuffle"}}, ["circuits.corruption", "'shuffle'"]),
+    "step after the end": ({"checkpoints": {"steps": [9999]}}, ["checkpoints.steps", "9999"]),
+    "hub model without id": ({"models": {"x": {"source": "hub"}}}, ["models.x", "'id'"]),
+    "name that is a path": ({"models": {"a/b": {"source": "hub", "id": "x"}}}, ["models", "a/b"]),
+    "strategy layers": ({"lora": {"strategies": {"mine": {"layers": "best"}}}}, ["lora.strategies.mine.layers", "'best'"]),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(copy, mistake):
+    content, words = MISTAKES[mistake]
+    path = copy.folder / "config" / "mistake.yaml"
+    path.write_text(yaml.safe_dump(content))
+    done = copy.snakemake("--dry-run", preset="config/mistake.yaml")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    line = next((line for line in output.splitlines() if "config: " in line), output)
+    for word in words:
+        assert word in line, line
+    assert not (copy.folder / "results").exists()
+
+
+def test_a_mistyped_target_fails_at_once(copy):
+    for target in (
+        "results/figures/small/newswire/hedas.png",
+        "results/figures/smal/newswire/heads.png",
+        "results/circuits/small/newswire/step-000011/circuit.json",
+    ):
+        done = copy.snakemake("--dry-run", target)
+        assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr, target

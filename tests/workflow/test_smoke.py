@@ -1,0 +1,117 @@
+"""The smoke run: the default run's graph of jobs at its smallest, through Snakemake."""
+
+import json
+import xml.etree.ElementTree
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+pytestmark = pytest.mark.xdist_group("smoke")
+
+FIGURES = ("training", "pairs", "layers", "heads", "faithfulness", "evolution", "circuit", "bakeoff")
+CELL = "small/newswire"
+
+
+def test_every_output_is_there(smoke):
+    results = smoke.folder / "results"
+    for name in FIGURES:
+        png = results / "figures" / CELL / f"{name}.png"
+        assert png.read_bytes().startswith(b"\x89PNG") and png.stat().st_size > 10_000, name
+        xml.etree.ElementTree.parse(png.with_suffix(".svg"))
+    assert (results / "figures" / "claims.png").is_file()
+    claims = pq.read_table(results / "claims.parquet").to_pylist()
+    verdicts = {row["verdict"] for row in claims}
+    assert verdicts <= {"supported", "not supported", "inconclusive", "not run"} and len(claims) >= 12
+    assert next(r for r in claims if r["claim"] == "attention-kl-peak")["verdict"] == "not run"
+    assert (results / "claims.tsv").read_text().count("\n") == len(claims) + 1
+
+
+def test_checkpoints_load_and_tables_have_every_step(smoke):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = smoke.folder / "results" / "checkpoints" / CELL
+    for name in ("base", "step-000010", "final"):
+        assert AutoModelForCausalLM.from_pretrained(folder / name).config.n_layer == 2
+        assert AutoTokenizer.from_pretrained(folder / name).eos_token == "<|endoftext|>"
+    table = pq.read_table(folder / "training.parquet").to_pandas()
+    validated = table[table["validation_loss"].notna()]
+    assert validated["step"].tolist() == [0, 10, 20] and table["step"].max() == 20
+    assert not list(folder.glob(".*ing")), "an unfinished run was left behind"
+
+
+def test_a_circuit_is_in_the_published_format(smoke):
+    content = json.loads((smoke.folder / "results/circuits" / CELL / "final/circuit.json").read_text())
+    assert content["cfg"] == {"n_layers": 2, "n_heads": 2, "parallel_attn_mlp": False, "d_model": 32}
+    assert len(content["edges"]) == 46
+
+
+def test_faithfulness_comes_with_its_null(smoke):
+    table = pq.read_table(smoke.folder / "results/faithfulness" / CELL / "final.parquet").to_pandas()
+    for fraction, rows in table.groupby("fraction"):
+        assert (rows["circuit"] == "random").sum() == 20, fraction
+        chosen = rows[rows["circuit"] == "circuit"].iloc[0]
+        assert (rows[rows["circuit"] == "random"]["edges"] == chosen["edges"]).all()
+    whole = table[(table["fraction"] == 1) & (table["circuit"] == "circuit")].iloc[0]
+    assert whole["normalised"] == pytest.approx(1, abs=1e-3) and whole["edges"] == 46
+
+
+def test_adapters_have_matched_budgets(smoke):
+    plans = [
+        pq.read_table(path).to_pylist()[0]
+        for path in (smoke.folder / "results/lora" / CELL).glob("*/seed-*/adapter/plan.parquet")
+    ]
+    assert len(plans) == 8 and {plan["strategy"] for plan in plans} == {"standard", "targeted", "circuit", "random"}
+    reference = next(plan["parameters"] for plan in plans if plan["strategy"] == "standard")
+    assert all(abs(plan["parameters"] - reference) <= 0.01 * reference for plan in plans)
+
+
+def test_a_second_run_has_nothing_to_do(smoke):
+    done = smoke.snakemake()
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_deleted_figure_is_rebuilt_alone(smoke):
+    target = f"results/figures/{CELL}/heads.png"
+    before = (smoke.folder / target).read_bytes()
+    (smoke.folder / target).unlink()
+    assert smoke.planned(target) == {"draw_heads": 1}
+    done = smoke.snakemake(target)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (smoke.folder / target).read_bytes() == before
+    assert smoke.planned() == {}
+
+
+def test_touched_sources_rebuild_nothing(smoke):
+    for file in [*smoke.folder.glob("src/**/*.py"), *smoke.folder.glob("workflow/**/*.*")]:
+        file.touch()
+    assert smoke.planned() == {}
+
+
+def test_an_edited_figure_module_redraws_that_figure_alone(smoke):
+    module = smoke.folder / "src/rewire/figures/heads.py"
+    text = module.read_text()
+    try:
+        module.write_text(text + "\n# edited\n")
+        assert smoke.planned() == {"all": 1, "draw_heads": 1}
+    finally:
+        module.write_text(text)
+    assert smoke.planned() == {}
+
+
+def test_the_order_of_keys_rebuilds_nothing(smoke):
+    def turned(value):
+        return {k: turned(value[k]) for k in reversed(value)} if isinstance(value, dict) else value
+
+    content = yaml.safe_load((smoke.folder / "config/smoke.yaml").read_text())
+    (smoke.folder / "config/turned.yaml").write_text(yaml.safe_dump(turned(content), sort_keys=False))
+    assert smoke.planned(preset="config/turned.yaml") == {}
+
+
+def test_a_changed_setting_reruns_its_stage(smoke):
+    content = yaml.safe_load((smoke.folder / "config/smoke.yaml").read_text())
+    content["summaries"]["max_new_tokens"] += 1
+    (smoke.folder / "config/changed.yaml").write_text(yaml.safe_dump(content))
+    planned = smoke.planned(preset="config/changed.yaml")
+    assert planned["summarize"] == 2 and planned["summarize_adapter"] == 8
+    assert not {"pretrain", "finetune", "train_adapter", "find_circuit", "build_pairs"} & set(planned)
