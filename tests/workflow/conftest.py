@@ -39,10 +39,8 @@ class Copy:
 
     def planned(self, *arguments: str, preset: str | None = "config/smoke.yaml") -> dict[str, int]:
         """Rule -> number of jobs that a dry run would run."""
-        done = self.snakemake("--dry-run", "--quiet", "rules", *arguments, preset=preset)
-        output = done.stdout + done.stderr
-        assert done.returncode == 0, output[-3000:]
-        done = self.snakemake("--dry-run", *arguments, preset=preset)
+        done = self.snakemake(*arguments, "--dry-run", preset=preset)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         lines = (done.stdout + done.stderr).splitlines()
         if "job" not in {line.split()[0] for line in lines if line.split()}:
             return {}

@@ -56,7 +56,7 @@ if any(step >= LAST for step in STEPS):
 STEP_OF = (
     {"base": 0} | {f"step-{step:06d}": step for step in sorted(STEPS)} | {"final": LAST}
 )
-STRATEGIES, SEEDS = list(config["lora"]["strategies"]), config["lora"]["seeds"]
+STRATEGIES, SEEDS = sorted(config["lora"]["strategies"]), config["lora"]["seeds"]
 
 
 def names(catalogue):

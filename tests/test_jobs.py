@@ -1,0 +1,80 @@
+"""What a workflow script leaves behind when its input is bad, when it breaks, and when all is well."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src"
+
+
+def run(tmp_path: Path, body: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    """A script whose job block is ``body``, and what its log says."""
+    log = tmp_path / "job.log"
+    script = tmp_path / "script.py"
+    lines = "\n".join("    " + line for line in body.splitlines())
+    script.write_text(
+        "import logging, os, sys\nfrom rewire.errors import InputError\nfrom rewire.jobs import job\n"
+        f"with job({str(log)!r}, 3):\n{lines}\nprint('after')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done, log.read_text(encoding="utf-8")
+
+
+def test_a_good_job_logs_and_goes_on(tmp_path: Path) -> None:
+    done, log = run(
+        tmp_path,
+        "logging.getLogger('rewire.x').info('ten rows: %s', 'é')\nlogging.getLogger('datasets').info('noise')\n"
+        "print(os.environ['OMP_NUM_THREADS'])",
+    )
+    assert (done.returncode, done.stdout) == (0, "3\nafter\n")
+    assert log.rstrip().endswith("rewire.x: ten rows: é")
+    assert "noise" not in log
+
+
+def test_bad_input_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
+    done, log = run(tmp_path, "raise InputError('articles.csv: no column summary')")
+    assert done.returncode == 1
+    assert done.stderr == "Error: articles.csv: no column summary\n"
+    assert done.stdout == ""
+    assert "articles.csv: no column summary" in log
+    assert "Traceback" not in log
+
+
+def test_bad_input_with_a_cause_shows_no_traceback(tmp_path: Path) -> None:
+    done, log = run(
+        tmp_path,
+        "try:\n    {}['x']\nexcept KeyError as error:\n    raise InputError('x is missing') from error",
+    )
+    assert (done.returncode, done.stderr) == (1, "Error: x is missing\n")
+    assert "KeyError" not in log
+
+
+def test_a_line_break_out_of_the_data_does_not_break_the_line(tmp_path: Path) -> None:
+    done, _ = run(tmp_path, "raise InputError('row a\\nb: too long')")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("raised", ["ValueError('broken')", "KeyError('broken')"])
+def test_other_exceptions_keep_their_traceback(tmp_path: Path, raised: str) -> None:
+    done, log = run(tmp_path, f"def deep():\n    raise {raised}\ndeep()")
+    assert done.returncode == 1
+    for text in (done.stderr, log):
+        assert "Traceback (most recent call last)" in text
+        assert "in deep" in text
+        assert "broken" in text
+
+
+def test_the_log_of_an_earlier_attempt_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "job.log").write_text("an earlier attempt")
+    _, log = run(tmp_path, "logging.getLogger('rewire').info('now')")
+    assert "earlier" not in log
