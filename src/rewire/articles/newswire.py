@@ -277,7 +277,7 @@ def generate(
         raise ValueError(f"plain_decoys must be a share from 0 to 1, not {plain_decoys!r}")
     source = random.Random(f"newswire/{seed}/{split}")
     seen: set[str] = set()
-    made = []
+    made: list[dict[str, str]] = []
     while len(made) < rows:
         article, summary = _write(source, side_notes, fillers, plain_decoys)
         if article not in seen:

@@ -26,10 +26,14 @@ def write_articles(dataset: Mapping[str, Any], split: str, path: str | Path) -> 
     before, are dropped and counted in the log. Errors: InputError that names the file or Hub id and the column.
     """
     if dataset["source"] == "newswire":
-        rows: Iterable[Mapping[str, Any]] = newswire.generate(
-            rows=dataset["rows"][split], seed=dataset["seed"], split=split, **dataset.get("options", {})
-        )
         origin = f"newswire {split}"
+        options = dataset.get("options", {})
+        try:
+            rows: Iterable[Mapping[str, Any]] = newswire.generate(
+                rows=dataset["rows"][split], seed=dataset["seed"], split=split, **options
+            )
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{origin}: options {options}: {error}") from error
     else:
         rows, origin = load_rows(dataset, split)
     write_table(path, clean_rows(rows, split, origin), SCHEMA)

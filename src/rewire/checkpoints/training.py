@@ -77,7 +77,7 @@ def train(
 ) -> list[dict[str, float | None]]:
     """Train for ``settings["steps"]`` optimizer steps and return the rows of the training table.
 
-    ``settings``: the keys steps, batch_size, learning_rate, schedule, warmup, weight_decay, log_every, resume_every.
+    ``settings``: the keys steps, batch_size, learning_rate, schedule, warmup, weight_decay, beta2, log_every, resume_every.
     ``work``: folder of the unfinished run, resumed if it was started with the same settings, and removed at the end
     by the caller. ``keep(model, step)`` is called at every milestone step and must be safe to call again after a resume.
     The validation loss (nats a token, mean over ``validation``) is measured at step 0 and at the milestones.
@@ -92,6 +92,7 @@ def train(
         lr_scheduler_type=settings["schedule"],
         warmup_steps=settings["warmup"],
         weight_decay=settings["weight_decay"],
+        adam_beta2=settings["beta2"],
         logging_steps=settings["log_every"],
         save_strategy="no",
         save_total_limit=1,
