@@ -69,8 +69,11 @@ def compare(
     rows: dict[str, list[dict[str, Any]]] = {"layers": [], "heads": []}
     with bar(len(pairs), "differential", "example") as progress:
         for index, batch in pairs.batches(batch_tokens):
+            batch = batch.to(p.embedding.device)
             assert batch.lengths is not None
-            real = torch.arange(batch.clean.shape[1]) < batch.lengths[:, None]  # [B, T]
+            real = (
+                torch.arange(batch.clean.shape[1], device=batch.clean.device) < batch.lengths[:, None]
+            )  # [B, T]
             runs = [stream.run(stream.embed(batch.clean), 0, None) for stream in (p, q)]
             rows["layers"] += layer_rows(p, q, runs[0], runs[1], real, index)
             rows["heads"] += head_rows(runs[0], runs[1], real, index)
@@ -112,7 +115,7 @@ def final_norm(stream: ResidualStream, x: Tensor) -> Tensor:
 def check_finite(a: Tensor, b: Tensor, where: str, index: Tensor) -> None:
     """InputError that names the layer and the example of the first activation that is NaN or infinite."""
     for name, x in (("base", a), ("checkpoint", b)):
-        bad = ~torch.isfinite(x).flatten(1).all(dim=1)
+        bad = ~torch.isfinite(x).flatten(1).all(dim=1).cpu()
         if bad.any():
             raise InputError(f"{name}: activations of {where} are not finite in example {int(index[bad][0])}")
 
@@ -121,7 +124,7 @@ def attention_log_pattern(qkv: Tensor) -> Tensor:
     """[B, T, 3, H, E] -> log attention [B, H, T, T] in float64, -inf above the diagonal."""
     q, k, _ = qkv.double().permute(2, 0, 3, 1, 4).unbind(0)
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
-    future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu(1)
+    future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
     return F.log_softmax(scores.masked_fill(future, float("-inf")), dim=-1)
 
 
@@ -141,7 +144,7 @@ def head_rows(base: Trace, tuned: Trace, real: Tensor, index: Tensor) -> list[di
 
     Means over the real queries; entropies leave out the first, which can only attend to itself.
     """
-    position = torch.arange(real.shape[1])
+    position = torch.arange(real.shape[1], device=real.device)
     later = real & (position >= 1)
     limit = torch.log(position + 1.0).clamp(min=1e-9)  # entropy of uniform attention at each query
 

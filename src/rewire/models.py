@@ -49,12 +49,14 @@ class Model:
 def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = None) -> Model:
     """The model at ``source`` (directory or Hub id), an adapter merged into it, frozen, held by a TransformerBridge.
 
-    A directory with an ``adapter_config.json`` is loaded as an adapter on the base model it names.
+    On the GPU where there is one. A directory with an ``adapter_config.json`` is loaded as an adapter on the base model it names.
     """
     from transformer_lens.model_bridge import TransformerBridge
 
     source, adapter = resolve_adapter(source, adapter)
     transformer = load_transformer(source, adapter, dtype)
+    if torch.cuda.is_available():
+        transformer = transformer.to("cuda")  # type: ignore[arg-type]
     try:
         tokenizer = load_tokenizer(source)
     except InputError:

@@ -75,6 +75,17 @@ class TokenPairs:
             None if self.wrong_token is None else self.wrong_token[index],
         )
 
+    def to(self, device: torch.device) -> TokenPairs:
+        """The same pairs on ``device``."""
+        wrong = None if self.wrong_token is None else self.wrong_token.to(device)
+        return TokenPairs(
+            self.clean.to(device),
+            self.corrupted.to(device),
+            self._lengths.to(device),
+            self._targets.to(device),
+            wrong,
+        )
+
     def batches(self, tokens: int) -> Iterator[tuple[Tensor, TokenPairs]]:
         """Batches of at most ``tokens`` padded tokens (one example at least), bucketed by length.
 
@@ -94,14 +105,14 @@ class TokenPairs:
 
         Before it the two runs are the same in a causal model, so every difference is exactly 0.
         """
-        position = torch.arange(self.clean.shape[1])
+        position = torch.arange(self.clean.shape[1], device=self.clean.device)
         differs = (self.clean != self.corrupted) & (position < self._lengths[:, None])
         first_read = int((self._lengths - self._targets).min()) - 1
         return min(int(differs.any(dim=0).float().argmax()), first_read) if differs.any() else first_read
 
     def targets(self) -> Targets:
         """Where the target tokens are read from, flattened over the batch."""
-        position = torch.arange(self.clean.shape[1])
+        position = torch.arange(self.clean.shape[1], device=self.clean.device)
         is_target = (position >= (self._lengths - self._targets)[:, None]) & (
             position < self._lengths[:, None]
         )
@@ -124,7 +135,7 @@ class Targets:
 
     def mean_per_example(self, values: Tensor) -> Tensor:
         """[N] -> [B]: mean over each example's targets."""
-        total = torch.zeros(len(self.counts), dtype=values.dtype).index_add(0, self.example, values)
+        total = values.new_zeros(len(self.counts)).index_add(0, self.example, values)
         return total / self.counts
 
     def last(self) -> Tensor:

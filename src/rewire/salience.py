@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from rouge_score import rouge_scorer
 
 from rewire.errors import InputError
+from rewire.rouge import scorer
 
 MEASURES = ("rouge1", "rouge2", "rougeL")
-
-
-@lru_cache
-def scorer(measures: tuple[str, ...]) -> rouge_scorer.RougeScorer:
-    """A stemmed ROUGE scorer (rouge-score), built once."""
-    return rouge_scorer.RougeScorer(list(measures), use_stemmer=True)
 
 
 def score_sentences(sentences: Sequence[str], summary: str, measures: Sequence[str]) -> list[float]:

@@ -15,10 +15,9 @@ from rewire import prompts
 from rewire.errors import InputError
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.progress import bar
-from rewire.salience import scorer
+from rewire.rouge import ROUGE, scorer
 from rewire.tables import read_table, schema, write_table
 
-ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 SCHEMA = schema(
     id="string",
     generated="string",

@@ -6,13 +6,14 @@ import json
 import logging
 import math
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from rewire.tables import schema, write_table
 
@@ -99,7 +100,7 @@ def train(
         seed=seed,
         data_seed=seed,
         report_to=[],
-        disable_tqdm=None,
+        disable_tqdm=not sys.stderr.isatty(),  # a bar in a terminal, nothing in a log file
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
@@ -112,6 +113,7 @@ def train(
         data_collator=collate,
         callbacks=[_Milestones(milestones, keep, settings["resume_every"])],
     )
+    trainer.remove_callback(PrinterCallback)
     last = last_checkpoint(work)
     if last is None:
         before = trainer.evaluate()["eval_loss"] if validation else math.nan

@@ -154,7 +154,7 @@ class _Gradients:
             c = (scaled * plain).sum(dim=-1) / self.stream.d_model
             readable = self.graph.first_source(layer)
             along = torch.einsum("bswd,bwd->sbw", self.delta[:, :readable], self.stream.normalise(residual))
-            self.correction[:readable, layer] += along.flatten(1) @ c.flatten(2).flatten(0, 1)
+            self.correction[:readable, layer] += (along.flatten(1) @ c.flatten(2).flatten(0, 1)).cpu()
         for i in range(layers + 1):
             self.direct[i] = self.direct[i] + grads[layers + i] * self.weight
 
@@ -192,4 +192,4 @@ class _Gradients:
         product = torch.matmul(
             self.delta[:, :readable].flatten(2), per_destination.flatten(2).transpose(1, 2)
         )  # [B, readable, n]
-        return product.double().sum(dim=0)
+        return product.double().sum(dim=0).cpu()

@@ -38,7 +38,7 @@ def evaluate(
             for number, circuit in enumerate(circuits):
                 logits = run_circuit(runs, circuit)
                 for metric in metrics:
-                    values[metric][number, index] = runs.measure(metric, logits)
+                    values[metric][number, index] = runs.measure(metric, logits).cpu()
                 progress.update(len(batch))
     return values
 
@@ -54,8 +54,8 @@ def evaluate_baselines(
     for index, batch in pairs.batches(batch_tokens):
         runs = PairRuns(model.stream, batch)
         for metric in metrics:
-            values["clean"][metric][index] = runs.measure(metric, runs.references.clean)
-            values["corrupted"][metric][index] = runs.measure(metric, runs.references.corrupted)
+            values["clean"][metric][index] = runs.measure(metric, runs.references.clean).cpu()
+            values["corrupted"][metric][index] = runs.measure(metric, runs.references.corrupted).cpu()
     return values
 
 
@@ -73,7 +73,7 @@ class _CircuitRun:
         self.active = circuit.nodes.nonzero().squeeze(
             1
         )  # the sources of the circuit, in the order they write
-        self.mask = circuit.mask[self.active].to(runs.clean_embedding.dtype)  # [n, destinations]
+        self.mask = circuit.mask[self.active].to(runs.clean_embedding)  # [n, destinations]
         batch, window, width = runs.clean_embedding.shape
         self.changes = runs.clean_embedding.new_empty(batch, len(self.active), window, width)
         self.filled = 0  # sources written so far; the rest of ``changes`` is not to be read

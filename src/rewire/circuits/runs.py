@@ -19,6 +19,7 @@ class PairRuns:
     @torch.no_grad()
     def __init__(self, stream: ResidualStream, pairs: TokenPairs) -> None:
         self.stream = stream
+        pairs = pairs.to(stream.embedding.device)
         self.start = pairs.window_start()
         self.targets = pairs.targets()
         self.past: list[KeyValue] | None = None

@@ -10,7 +10,7 @@ import numpy as np
 
 from rewire import statistics
 from rewire.errors import InputError
-from rewire.summaries import ROUGE
+from rewire.rouge import ROUGE
 from rewire.tables import read_table, schema, write_table
 
 REFERENCES = ("standard", "random")
