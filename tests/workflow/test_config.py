@@ -37,11 +37,17 @@ MISTAKES = {
         {"runs": [{"model": "small", "dataset": "cnn"}]},
         ["runs[0].dataset", "'cnn'", "newswire"],
     ),
-    "corruption that is not built": ({"circuits": {"corruption": "shuffle"}}, ["circuits.corruption", "'shuffle'"]),
+    "corruption that is not built": (
+        {"circuits": {"corruption": "shuffle"}},
+        ["circuits.corruption", "'shuffle'"],
+    ),
     "step after the end": ({"checkpoints": {"steps": [9999]}}, ["checkpoints.steps", "9999"]),
     "hub model without id": ({"models": {"x": {"source": "hub"}}}, ["models.x", "'id'"]),
     "name that is a path": ({"models": {"a/b": {"source": "hub", "id": "x"}}}, ["models", "a/b"]),
-    "strategy layers": ({"lora": {"strategies": {"mine": {"layers": "best"}}}}, ["lora.strategies.mine.layers", "'best'"]),
+    "strategy layers": (
+        {"lora": {"strategies": {"mine": {"layers": "best"}}}},
+        ["lora.strategies.mine.layers", "'best'"],
+    ),
 }
 
 

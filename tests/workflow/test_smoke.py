@@ -61,7 +61,12 @@ def test_adapters_have_matched_budgets(smoke):
         pq.read_table(path).to_pylist()[0]
         for path in (smoke.folder / "results/lora" / CELL).glob("*/seed-*/adapter/plan.parquet")
     ]
-    assert len(plans) == 8 and {plan["strategy"] for plan in plans} == {"standard", "targeted", "circuit", "random"}
+    assert len(plans) == 8 and {plan["strategy"] for plan in plans} == {
+        "standard",
+        "targeted",
+        "circuit",
+        "random",
+    }
     reference = next(plan["parameters"] for plan in plans if plan["strategy"] == "standard")
     assert all(abs(plan["parameters"] - reference) <= 0.01 * reference for plan in plans)
 
@@ -115,3 +120,56 @@ def test_a_changed_setting_reruns_its_stage(smoke):
     planned = smoke.planned(preset="config/changed.yaml")
     assert planned["summarize"] == 2 and planned["summarize_adapter"] == 8
     assert not {"pretrain", "finetune", "train_adapter", "find_circuit", "build_pairs"} & set(planned)
+
+
+def test_published_checkpoints_stand_in_for_training(smoke):
+    """The smoke run's own folders serve as somebody's published models."""
+    made = smoke.folder / "results/checkpoints" / CELL
+    content = yaml.safe_load((smoke.folder / "config/smoke.yaml").read_text())
+    content["models"]["published"] = {
+        "source": "local",
+        "path": str(made / "base"),
+        "checkpoints": {"step-000010": str(made / "step-000010"), "final": "${MADE}/final"},
+    }
+    content["runs"] = [{"model": "published", "dataset": "newswire"}]
+    (smoke.folder / "config/published.yaml").write_text(yaml.safe_dump(content))
+    planned = smoke.planned(preset="config/published.yaml")
+    assert planned["copy_base"] == 1 and planned["copy_checkpoint"] == 2
+    assert not {"pretrain", "finetune", "draw_training"} & set(planned)
+    target = "results/evolution/published/newswire.parquet"
+    done = smoke.snakemake(target, preset="config/published.yaml", MADE=str(made))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    ours = pq.read_table(smoke.folder / "results/evolution" / f"{CELL}.parquet").to_pydict()
+    theirs = pq.read_table(smoke.folder / target).to_pydict()
+    assert theirs["edge_jaccard"] == ours["edge_jaccard"] and theirs["edges_born"] == ours["edges_born"]
+
+
+BAD_INPUT = {
+    "missing column": ('{"id": "a", "text": "One. Two."}\n', ["news.jsonl", "'article'", "text"]),
+    "empty file": ("", ["news.jsonl", "empty"]),
+    "malformed": ('{"id": "a", "article": \n', ["news.jsonl"]),
+    "no row left": ('{"id": "a", "article": "", "summary": "x"}\n', ["news.jsonl", "no row"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_articles_are_one_line_and_leave_nothing(smoke, case):
+    text, words = BAD_INPUT[case]
+    (smoke.folder / "news.jsonl").write_text(text)
+    content = {
+        "datasets": {
+            "bad": {
+                "source": "files",
+                "files": {"all": "news.jsonl"},
+                "splits": dict.fromkeys(("train", "validation", "test"), "all"),
+            }
+        },
+        "runs": [{"model": "small", "dataset": "bad"}],
+    }
+    (smoke.folder / "config/bad.yaml").write_text(yaml.safe_dump(content))
+    done = smoke.snakemake("results/articles/bad/train.parquet", preset="config/bad.yaml")
+    assert done.returncode != 0
+    line = next(line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error: "))
+    assert all(word in line for word in words), line
+    assert "Traceback" not in (smoke.folder / "logs/articles/bad/train.log").read_text()
+    assert not list((smoke.folder / "results/articles/bad").glob("*"))

@@ -35,12 +35,22 @@ def evaluate(
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
         for index, batch in pairs.batches(batch_tokens):
             runs = PairRuns(model.stream, batch)
-            for number, circuit in enumerate(circuits):
-                logits = run_circuit(runs, circuit)
+            for numbers in same_mask(circuits):
+                logits = run_circuit(runs, circuits[numbers[0]])
                 for metric in metrics:
-                    values[metric][number, index] = runs.measure(metric, logits).cpu()
-                progress.update(len(batch))
+                    measured = runs.measure(metric, logits).cpu()
+                    for number in numbers:
+                        values[metric][number, index] = measured
+                progress.update(len(batch) * len(numbers))
     return values
+
+
+def same_mask(circuits: Sequence[Circuit]) -> list[list[int]]:
+    """Positions of the circuits, those with the same edges together: each set of edges is run once."""
+    groups: dict[bytes, list[int]] = {}
+    for number, circuit in enumerate(circuits):
+        groups.setdefault(circuit.mask.numpy().tobytes(), []).append(number)
+    return list(groups.values())
 
 
 def evaluate_baselines(
@@ -85,9 +95,11 @@ class _CircuitRun:
 
     def _inputs(self, corrupted: Tensor, destinations: Tensor) -> Tensor:
         """[B, k, W, D]: what each of k destinations reads, from the corrupted residual stream [B, W, D]."""
-        mask = self.mask[: self.filled, destinations].T  # [k, filled]
-        change = torch.matmul(mask, self.changes[:, : self.filled].flatten(2))
-        return change.unflatten(2, corrupted.shape[1:]) + corrupted[:, None]
+        batch, k = len(corrupted), len(destinations)
+        mask = self.mask[: self.filled, destinations].T.expand(batch, k, self.filled)
+        changes = self.changes[:, : self.filled].flatten(2)
+        inputs = torch.baddbmm(corrupted.flatten(1)[:, None].expand(batch, k, -1), mask, changes)
+        return inputs.unflatten(2, corrupted.shape[1:])
 
     def logits(self) -> Tensor:
         runs, graph, stream = self.runs, self.graph, self.stream
