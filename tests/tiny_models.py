@@ -59,6 +59,7 @@ def training_settings(**changes: Any) -> dict[str, Any]:
         "schedule": "cosine",
         "warmup": 1,
         "weight_decay": 0.01,
+        "beta2": 0.99,
         "log_every": 1,
         "resume_every": 2,
         "seed": 0,
