@@ -52,7 +52,7 @@ def load_rows(dataset: Mapping[str, Any], split: str) -> tuple[Iterable[Mapping[
                 f"split {split!r} is {expression!r}, but files: names only {', '.join(dataset['files'])}"
             )
         origin = os.path.expandvars(dataset["files"][name])
-        data = load_file(Path(origin), name, expression)
+        data = load_file(Path(origin), expression.removeprefix(name))
     columns = {"article": "article", "summary": "summary", **dataset.get("columns", {})}
     for column in columns.values():
         if column not in data.column_names:
@@ -75,8 +75,8 @@ def load_hub(dataset: Mapping[str, Any], expression: str) -> Any:
         ) from error
 
 
-def load_file(path: Path, name: str, expression: str) -> Any:
-    """A local json, jsonl, csv or parquet file as a dataset whose only split is called ``name``."""
+def load_file(path: Path, part: str) -> Any:
+    """A local json, jsonl, csv or parquet file as a dataset; ``part`` is a slice as ``[:400]``, or empty for all."""
     import datasets
 
     if not path.is_file():
@@ -88,7 +88,7 @@ def load_file(path: Path, name: str, expression: str) -> Any:
     with tempfile.TemporaryDirectory() as cache:
         try:
             data = datasets.load_dataset(
-                READERS[path.suffix], data_files={name: str(path)}, split=expression, cache_dir=cache
+                READERS[path.suffix], data_files={"rows": str(path)}, split=f"rows{part}", cache_dir=cache
             )
             # out of the temporary cache, into memory
             return datasets.Dataset(data.with_format("arrow")[:], split=data.split)
