@@ -73,15 +73,18 @@ def context_of(source: str | Path) -> int:
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer at ``source``. Errors: InputError if there is none, or it has no end-of-sequence token."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, GPT2Tokenizer
 
     source = expand(source)
     directory = Path(source)
     names = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model", "spiece.model")
     if directory.is_dir() and not any((directory / name).is_file() for name in names):
         raise InputError(f"{source}: the directory holds no tokenizer ({', '.join(names)})")
+    bare = (directory / "vocab.json").is_file() and not (directory / "tokenizer_config.json").is_file()
+    # vocab.json and merges.txt alone do not say what they are: GPT-2's byte-level BPE is kept that way
+    loader = GPT2Tokenizer if bare and not (directory / "config.json").is_file() else AutoTokenizer
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = loader.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise InputError(explain(source, "tokenizer", error)) from error
     if tokenizer.eos_token_id is None:

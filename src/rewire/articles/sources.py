@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import glob
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -41,6 +44,8 @@ def write_articles(dataset: Mapping[str, Any], split: str, path: str | Path) -> 
 
 def load_rows(dataset: Mapping[str, Any], split: str) -> tuple[Iterable[Mapping[str, Any]], str]:
     """Rows with the keys id (may be None), article, summary, and where they come from."""
+    import datasets
+
     expression = dataset["splits"][split]
     if dataset["source"] == "hub":
         origin = dataset["id"]
@@ -57,22 +62,33 @@ def load_rows(dataset: Mapping[str, Any], split: str) -> tuple[Iterable[Mapping[
     for column in columns.values():
         if column not in data.column_names:
             raise InputError(f"{origin}: no column {column!r}; it has {', '.join(data.column_names)}")
+    for key, column in columns.items():
+        if key != "id" and isinstance(
+            data.features[column], dict | list | datasets.List | datasets.LargeList
+        ):
+            raise InputError(f"{origin}: column {column!r} holds {data.features[column]}, not text")
     return ({key: row[column] for key, column in columns.items()} for row in data), origin
 
 
 def load_hub(dataset: Mapping[str, Any], expression: str) -> Any:
     """A Hub dataset's split (a slice as ``train[:1000]`` is understood), from the local cache when offline."""
     import datasets
+    from huggingface_hub import snapshot_download
 
+    name, revision = dataset.get("name"), dataset.get("revision")
     try:
-        return datasets.load_dataset(
-            dataset["id"], dataset.get("name"), split=expression, revision=dataset.get("revision")
-        )
+        return datasets.load_dataset(dataset["id"], name, split=expression, revision=revision)
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"dataset {dataset['id']!r}: {first_line(error)}; without a network, fetch it beforehand with "
-            f"'hf download --repo-type dataset {dataset['id']}' and set HF_HUB_OFFLINE=1"
-        ) from error
+        try:  # what ``hf download`` left in the cache, which datasets does not look for
+            folder = snapshot_download(
+                dataset["id"], repo_type="dataset", revision=revision, local_files_only=True
+            )
+            return datasets.load_dataset(folder, name, split=expression)
+        except (OSError, ValueError):
+            raise InputError(
+                f"dataset {dataset['id']!r}: {first_line(error)}; without a network, fetch it beforehand with "
+                f"'hf download --repo-type dataset {dataset['id']}' and set HF_HUB_OFFLINE=1"
+            ) from error
 
 
 def load_file(path: Path, part: str) -> Any:
@@ -87,8 +103,16 @@ def load_file(path: Path, part: str) -> Any:
         raise InputError(f"{path}: the file is empty")
     with tempfile.TemporaryDirectory() as cache:
         try:
+            reader = READERS[path.suffix]
+            options: dict[str, Any] = {}
+            if reader == "csv":  # cells are text, whatever they look like
+                with path.open(newline="", encoding="utf-8") as opened:
+                    header = next(csv.reader(opened), [])
+                text = datasets.Features(dict.fromkeys(header, datasets.Value("string")))
+                options = {"features": text, "keep_default_na": False}
+            file = {"rows": glob.escape(str(path))}
             data = datasets.load_dataset(
-                READERS[path.suffix], data_files={"rows": str(path)}, split=f"rows{part}", cache_dir=cache
+                reader, data_files=file, split=f"rows{part}", cache_dir=cache, **options
             )
             # out of the temporary cache, into memory
             return datasets.Dataset(data.with_format("arrow")[:], split=data.split)
@@ -104,7 +128,7 @@ def clean_rows(rows: Iterable[Mapping[str, Any]], split: str, origin: str) -> li
     for number, row in enumerate(rows):
         given = row.get("id")
         name = f"{split}-{number:06d}" if given is None else str(given)
-        article, summary = (str(row[key] or "").strip() for key in ("article", "summary"))
+        article, summary = (text_of(row[key]) for key in ("article", "summary"))
         if not article or not summary:
             empty += 1
         elif name in seen:
@@ -120,6 +144,11 @@ def clean_rows(rows: Iterable[Mapping[str, Any]], split: str, origin: str) -> li
             f"{origin}: no row with an article and a summary is left ({empty} empty, {duplicates} duplicates)"
         )
     return kept
+
+
+def text_of(value: Any) -> str:
+    """A cell as text; missing values (None, NaN) are empty."""
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
 
 
 def first_line(error: BaseException) -> str:
