@@ -85,7 +85,13 @@ def test_every_claim_of_the_config_can_be_judged() -> None:
         assert verdict(Estimate(0, 0, 0, 9), claim["rule"]) in VERDICTS
 
 
-CLAIM = {"statement": "It hurts.", "source": "s", "published": None, "measure": "mask_effect", "rule": {"above": 0}}
+CLAIM = {
+    "statement": "It hurts.",
+    "source": "s",
+    "published": None,
+    "measure": "mask_effect",
+    "rule": {"above": 0},
+}
 
 
 @pytest.fixture
@@ -131,7 +137,9 @@ def test_claims_about_other_models_are_not_run(tables: dict[str, Path]) -> None:
 def test_a_corruption_that_was_not_run(tables: dict[str, Path]) -> None:
     kept = [row for row in read_table(tables["effect"]).to_pylist() if row["corruption"] == "mask"]
     write_table(tables["effect"], kept, read_table(tables["effect"]).schema)
-    assert judge("m", CLAIM | {"measure": "mask_minus_random_effect"}, "a", "b", tables)["verdict"] == "not run"
+    assert (
+        judge("m", CLAIM | {"measure": "mask_minus_random_effect"}, "a", "b", tables)["verdict"] == "not run"
+    )
 
 
 def test_an_unknown_measure_is_named() -> None:
@@ -142,7 +150,12 @@ def test_an_unknown_measure_is_named() -> None:
 def test_entropy_and_kl_peak_by_hand(tmp_path: Path) -> None:
     path = tmp_path / "heads.parquet"
     columns = schema(
-        id="string", layer="int32", head="int32", entropy="float64", entropy_base="float64", attention_kl="float64"
+        id="string",
+        layer="int32",
+        head="int32",
+        entropy="float64",
+        entropy_base="float64",
+        attention_kl="float64",
     )
     falls = {(0, 0): -1, (0, 1): 1, (1, 0): -2, (1, 1): -0.5}
     rows = [
@@ -165,21 +178,36 @@ def test_entropy_and_kl_peak_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_tables_hold_odd_text(tables: dict[str, Path], tmp_path: Path) -> None:
-    odd = {"tab": "a\tb", "line": "a\nb", "return": "a\r\nb", "quote": 'a "b" c', "more": "é🎉 مرحبا", "none": None}
+    odd = {
+        "tab": "a\tb",
+        "line": "a\nb",
+        "return": "a\r\nb",
+        "quote": 'a "b" c',
+        "more": "é🎉 مرحبا",
+        "none": None,
+    }
     given_claims = {name: CLAIM | {"statement": text} for name, text in odd.items()}
     given_claims["elsewhere"] = CLAIM | {"models": ["gpt2"]}
     parquet, tsv = tmp_path / "claims.parquet", tmp_path / "claims.tsv"
     write_claims({("small", "news"): tables, ("big", "news"): tables}, given_claims, parquet, tsv)
     rows = read_table(parquet).to_pylist()
-    assert [(row["model"], row["claim"]) for row in rows] == [(m, c) for m in ("small", "big") for c in given_claims]
+    assert [(row["model"], row["claim"]) for row in rows] == [
+        (m, c) for m in ("small", "big") for c in given_claims
+    ]
     with tsv.open(newline="", encoding="utf-8") as file:
         read = list(csv.DictReader(file, dialect="excel-tab"))
     assert list(read[0]) == SCHEMA.names
-    assert [row["statement"] for row in read] == ["" if r["statement"] is None else r["statement"] for r in rows]
+    assert [row["statement"] for row in read] == [
+        "" if r["statement"] is None else r["statement"] for r in rows
+    ]
     assert [row["verdict"] for row in read] == [r["verdict"] for r in rows]
     assert float(read[0]["value"]) == rows[0]["value"]
     assert read[-1]["value"] == ""
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["claims.parquet", "claims.tsv", "effect.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "claims.parquet",
+        "claims.tsv",
+        "effect.parquet",
+    ]
     before = parquet.read_bytes(), tsv.read_bytes()
     write_claims({("small", "news"): tables, ("big", "news"): tables}, given_claims, parquet, tsv)
     assert (parquet.read_bytes(), tsv.read_bytes()) == before

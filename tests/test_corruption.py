@@ -60,7 +60,9 @@ def test_length_is_kept_and_nothing_changes_outside_the_reported_spans(
 
 
 @given(material=materials(), seed=st.integers())
-def test_mask_and_random_mask_equally_many_tokens_in_disjoint_sentences(material: Material, seed: int) -> None:
+def test_mask_and_random_mask_equally_many_tokens_in_disjoint_sentences(
+    material: Material, seed: int
+) -> None:
     masked, spans = corrupt("mask", material, random.Random(seed))
     control, control_spans = corrupt("random", material, random.Random(seed))
     assert spans == material.salient
@@ -92,7 +94,8 @@ def test_resample_takes_the_donor_s_tokens_in_order(material: Material, seed: in
     for start, end in spans:
         taken = tokens[start:end]
         assert any(
-            taken == [donor[(first + i) % len(donor)] for i in range(end - start)] for first in range(len(donor))
+            taken == [donor[(first + i) % len(donor)] for i in range(end - start)]
+            for first in range(len(donor))
         )
 
 
@@ -114,7 +117,9 @@ def test_noise_follows_the_unigram_distribution() -> None:
 @pytest.mark.parametrize("mode", ["resample", "shuffle", "random", "noise"])
 def test_another_seed_draws_anew(mode: str) -> None:
     sentences = [(i, i + 10) for i in range(0, 200, 10)]
-    material = Material(list(range(200)), sentences[:8], sentences[8:], MASK, list(range(300, 400)), range(500), 0.5)
+    material = Material(
+        list(range(200)), sentences[:8], sentences[8:], MASK, list(range(300, 400)), range(500), 0.5
+    )
     drawn = {tuple(corrupt(mode, material, random.Random(seed))[0]) for seed in range(5)}
     assert len(drawn) == 5
 

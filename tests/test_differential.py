@@ -18,7 +18,11 @@ from rewire.pairs import TokenPairs
 
 def save_model(path, seed, **options):
     torch.manual_seed(seed)
-    model = GPT2LMHeadModel(GPT2Config(**{"n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 16, "vocab_size": 30, **options}))
+    model = GPT2LMHeadModel(
+        GPT2Config(
+            **{"n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 16, "vocab_size": 30, **options}
+        )
+    )
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(path)
@@ -47,7 +51,9 @@ def test_a_model_against_itself_is_zero_everywhere(folders, pairs):
 def test_measures_are_those_of_the_definitions(folders, pairs):
     """Against Hugging Face's own hidden states and attentions, one example at a time, plain formulas."""
     rows = compare(load(folders[0]), load(folders[1]), pairs)
-    models = [GPT2LMHeadModel.from_pretrained(f, attn_implementation="eager").double().eval() for f in folders]
+    models = [
+        GPT2LMHeadModel.from_pretrained(f, attn_implementation="eager").double().eval() for f in folders
+    ]
     for example, length in enumerate(pairs.lengths.tolist()):
         tokens = pairs.clean[example : example + 1, :length]
         outputs = [m(tokens, output_hidden_states=True, output_attentions=True) for m in models]
@@ -82,20 +88,23 @@ def test_batches_change_nothing(folders, pairs):
         for a, b in zip(whole[table], small[table], strict=True):
             assert a.keys() == b.keys()
             for key in a:
-                assert a[key] == (b[key] if isinstance(b[key], str) else pytest.approx(b[key], rel=1e-5, abs=1e-9))
+                assert a[key] == (
+                    b[key] if isinstance(b[key], str) else pytest.approx(b[key], rel=1e-5, abs=1e-9)
+                )
 
 
-def test_uniform_attention_has_entropy_log_of_the_positions():
-    qkv = torch.zeros(1, 6, 3, 2, 4)
-    entropy = attention_entropy(attention_log_pattern(qkv))
+def test_uniform_attention_has_entropy_log_of_the_positions(folders):
+    stream = load(folders[0]).stream
+    entropy = attention_entropy(attention_log_pattern(stream, torch.zeros(1, 6, 3, 2, 8)))
     torch.testing.assert_close(entropy, torch.log(torch.arange(1.0, 7.0)).double().expand(1, 2, 6))
 
 
-def test_kl_of_attention_that_underflows_is_finite():
+def test_kl_of_attention_that_underflows_is_finite(folders):
+    stream = load(folders[0]).stream
     q, p = torch.zeros(1, 4, 3, 1, 2), torch.zeros(1, 4, 3, 1, 2)
     p[:, :, 0] = 400.0  # P attends to one position alone: its other probabilities underflow
     p[:, 0, 1] = 400.0
-    divergence = attention_kl(attention_log_pattern(q), attention_log_pattern(p))
+    divergence = attention_kl(attention_log_pattern(stream, q), attention_log_pattern(stream, p))
     assert torch.isfinite(divergence).all() and (divergence[..., 1:] > 0).all()
 
 
@@ -103,7 +112,9 @@ def test_attention_patterns_are_an_independent_implementations(material):
     expected = load_file(material / "models" / "sort" / "activations.safetensors")
     stream = load(material / "models" / "sort").stream
     trace = stream.run(stream.embed(expected["idx"].long()), 0, None)
-    pattern = attention_log_pattern(trace.qkv[0]).exp().float()  # [examples, heads, T, T]; recorded: the first block
+    pattern = (
+        attention_log_pattern(stream, trace.qkv[0]).exp().float()
+    )  # [examples, heads, T, T]; recorded: the first block
     torch.testing.assert_close(pattern, expected["attSm"], rtol=1e-3, atol=1e-5)
 
 

@@ -55,7 +55,9 @@ def test_pairs_differ_inside_the_spans_and_nowhere_else(tables: dict[str, list[d
     for rows in tables.values():
         for row in rows:
             assert len(row["clean"]) == len(row["corrupted"])
-            differs = {i for i, (a, b) in enumerate(zip(row["clean"], row["corrupted"], strict=True)) if a != b}
+            differs = {
+                i for i, (a, b) in enumerate(zip(row["clean"], row["corrupted"], strict=True)) if a != b
+            }
             assert differs
             assert differs <= masked(row)
             assert max(masked(row)) < row["target_start"]
@@ -127,7 +129,9 @@ def test_articles_that_are_mostly_salient_are_passed_over_and_counted(
     assert f"{len(written)} pairs, {3 - len(written)} articles passed over" in caplog.text
 
 
-def test_no_usable_article_is_an_error_and_nothing_is_written(tmp_path: Path, tiny_model_folder: Path) -> None:
+def test_no_usable_article_is_an_error_and_nothing_is_written(
+    tmp_path: Path, tiny_model_folder: Path
+) -> None:
     table = articles_table(
         tmp_path / "a.parquet", [{"id": "x", "article": "One sentence.", "summary": "One sentence."}]
     )
@@ -137,7 +141,9 @@ def test_no_usable_article_is_an_error_and_nothing_is_written(tmp_path: Path, ti
 
 
 def test_resample_never_takes_the_article_itself(tmp_path: Path, tiny_model_folder: Path) -> None:
-    rows = [{"id": "x", "article": "Storm in Selby. It rained and rained all week.", "summary": "Storm in Selby"}]
+    rows = [
+        {"id": "x", "article": "Storm in Selby. It rained and rained all week.", "summary": "Storm in Selby"}
+    ]
     table = articles_table(tmp_path / "a.parquet", rows)
     with pytest.raises(InputError, match=r"a\.parquet.*another article"):
         write_pairs(table, tiny_model_folder, "resample", SETTINGS, tmp_path / "resample.parquet")

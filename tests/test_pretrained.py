@@ -58,7 +58,9 @@ def lora(folder: Path, out: Path, base: Path | str, seed: int = 1) -> torch.nn.M
             torch.nn.init.normal_(parameter, std=0.3)
     adapted.save_pretrained(str(out))
     config_file = out / "adapter_config.json"
-    config_file.write_text(json.dumps(json.loads(config_file.read_text()) | {"base_model_name_or_path": str(base)}))
+    config_file.write_text(
+        json.dumps(json.loads(config_file.read_text()) | {"base_model_name_or_path": str(base)})
+    )
     return adapted.eval()
 
 
@@ -211,7 +213,9 @@ def test_a_cached_hub_model_with_a_pickle_only_says_so(tmp_path: Path, folder: P
     )
     assert done.returncode == 0, done.stderr
     assert "someone/pickled" in done.stdout
-    assert "safetensors" in done.stdout  # it is in the cache: that the Hub cannot be reached is beside the point
+    assert (
+        "safetensors" in done.stdout
+    )  # it is in the cache: that the Hub cannot be reached is beside the point
 
 
 def test_an_adapter_is_merged(tmp_path: Path, tiny_model_folder: Path) -> None:

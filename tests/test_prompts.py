@@ -26,7 +26,9 @@ ODD_TEXTS = [
 ]
 fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 characters = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
-sentence = st.sampled_from(["Storm hits Selby. ", "Dr. Ann left at 3.5 p.m. ", "No! ", "🎉 is 22.\n", "Why?\n\n"])
+sentence = st.sampled_from(
+    ["Storm hits Selby. ", "Dr. Ann left at 3.5 p.m. ", "No! ", "🎉 is 22.\n", "Why?\n\n"]
+)
 texts = (st.lists(sentence | characters, min_size=1, max_size=12).map("".join)).filter(lambda t: t.strip())
 
 

@@ -17,7 +17,9 @@ def lock() -> dict[str, str]:
 def test_the_conda_environment_is_the_lock():
     environment = yaml.safe_load((ROOT / "envs" / "rewire.yaml").read_text())
     pip = next(item["pip"] for item in environment["dependencies"] if isinstance(item, dict))
-    assert {name.lower().replace("_", "-"): version for name, version in (p.split("==") for p in pip)} == lock()
+    assert {
+        name.lower().replace("_", "-"): version for name, version in (p.split("==") for p in pip)
+    } == lock()
 
 
 def test_every_dependency_is_locked():

@@ -3,11 +3,11 @@
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel
 
 from rewire.errors import InputError
 from rewire.models import load
-from rewire.residual import refuse_unsupported
+from rewire.residual import check_against_model
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +57,63 @@ def test_activations_of_an_independent_implementation(material):
     torch.testing.assert_close(stream.logits(trace.final), expected["lm_head"], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"normalization_type": "RMS"}, "LayerNorm"),
-        ({"positional_embedding_type": "rotary"}, "positions"),
-        ({"n_key_value_heads": 2}, "shared between heads"),
-        ({"scale_attn_by_inverse_layer_idx": True}, "scaled by layer"),
-    ],
-)
-def test_other_architectures_are_refused_by_name(folder, change, reason):
-    config = load(folder).bridge.cfg
-    for name, value in change.items():
-        setattr(config, name, value)
-    with pytest.raises(InputError, match=f"GPT2LMHeadModel.*{reason}"):
-        refuse_unsupported(config)
+SHAPE = {
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "vocab_size": 50,
+    "max_position_embeddings": 32,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+}
+GROUPED = SHAPE | {"num_key_value_heads": 2}
+SUPPORTED = {
+    "gpt_neox": SHAPE,
+    "llama": GROUPED,
+    "qwen2": GROUPED,
+    "mistral": GROUPED | {"sliding_window": None},
+}
+REFUSED = {
+    "qwen3": (GROUPED | {"head_dim": 8}, "Qwen3ForCausalLM.*normalises queries and keys"),
+    "olmo2": (SHAPE, "Olmo2ForCausalLM.*no norm before"),
+    "gemma2": (GROUPED | {"head_dim": 8}, "Gemma2ForCausalLM.*not a sum"),
+}
+
+
+def random_model(folder, kind, options):
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **options))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    model.save_pretrained(folder)
+    return model.double().eval()
+
+
+@pytest.mark.parametrize("kind", SUPPORTED)
+def test_other_architectures_give_the_models_own_logits(kind, tmp_path):
+    model = random_model(tmp_path, kind, SUPPORTED[kind])
+    stream = load(tmp_path, dtype=torch.float64).stream
+    tokens = torch.randint(0, 50, (2, 12), generator=torch.Generator().manual_seed(1))
+    for start in (0, 5):
+        # transformers computes RMSNorm in float32 whatever the model is in
+        torch.testing.assert_close(
+            logits(stream, tokens, start), model(tokens).logits[:, start:], rtol=1e-5, atol=1e-5
+        )
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_architectures_that_are_no_sum_are_refused_by_name(kind, tmp_path):
+    options, message = REFUSED[kind]
+    random_model(tmp_path, kind, options)
+    with pytest.raises(InputError, match=message):
+        _ = load(tmp_path).stream
+
+
+def test_a_model_that_the_sum_does_not_reproduce_is_refused(folder):
+    model = load(folder)
+    stream = model.stream
+    stream.weight_o[1] = stream.weight_o[1] * 1.5
+    with pytest.raises(InputError, match="GPT2LMHeadModel.*differs from the model's own logits"):
+        check_against_model(stream)

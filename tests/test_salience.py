@@ -15,7 +15,12 @@ scores = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9]) | st.floats(0, 1),
 def test_scores_by_hand() -> None:
     # "storm hits town": one of three words of the summary; ROUGE-1 P 1/3, R 1/4, F 2/7; ROUGE-2 0; ROUGE-L as ROUGE-1
     summary = "storm destroyed many homes"
-    sentences = ["storm hits town", "storm destroyed many homes", "nothing shared", "homes many destroyed storm"]
+    sentences = [
+        "storm hits town",
+        "storm destroyed many homes",
+        "nothing shared",
+        "homes many destroyed storm",
+    ]
     one, rest, none, reversed_ = score_sentences(sentences, summary, ["rouge1", "rougeL"])
     assert math.isclose(one, 2 / 7)
     assert rest == 1

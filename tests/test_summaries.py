@@ -85,7 +85,13 @@ def one_by_one(model: Any, tokenizer: Any, question: list[int], limit: int) -> s
 
 def test_batches_equal_one_at_a_time(model: tuple[Any, Any]) -> None:
     transformer, tokenizer = model
-    texts = ["A storm hit Selby.\nTL;DR:", "x", "The bank of Preston opens on Monday, and " * 2, "Why? 22", "🎉"]
+    texts = [
+        "A storm hit Selby.\nTL;DR:",
+        "x",
+        "The bank of Preston opens on Monday, and " * 2,
+        "Why? 22",
+        "🎉",
+    ]
     questions = [tokenizer(text)["input_ids"] for text in texts]
     expected = [one_by_one(transformer, tokenizer, question, 15) for question in questions]
     assert len(set(expected)) > 1
@@ -155,7 +161,7 @@ def test_questions_leave_room_and_end_with_a_whole_sentence(
     tokenizer = load_tokenizer(tiny_model_folder)
     assert len(question) + limit <= 128
     text = tokenizer.decode(question)
-    assert text.endswith("left.\nTL;DR:") or text.endswith("left. \nTL;DR:")
+    assert text.endswith(("left.\nTL;DR:", "left. \nTL;DR:"))
 
 
 def test_the_question_does_not_depend_on_the_reference(
@@ -164,7 +170,9 @@ def test_the_question_does_not_depend_on_the_reference(
     article = " ".join(f"Trader {n} left." for n in range(40))
     questions = []
     for number, summary in enumerate(["He left.", "He left and came back and left again. " * 2]):
-        table = articles_table(tmp_path / f"{number}.parquet", [{"id": "a", "article": article, "summary": summary}])
+        table = articles_table(
+            tmp_path / f"{number}.parquet", [{"id": "a", "article": article, "summary": summary}]
+        )
         questions += asked(monkeypatch, tiny_model_folder, table, tmp_path / "out.parquet", 20)
     assert questions[0] == questions[1]
 
@@ -172,7 +180,7 @@ def test_the_question_does_not_depend_on_the_reference(
 def test_no_room_for_a_summary_is_an_error(tiny_model_folder: Path, tmp_path: Path) -> None:
     table = articles_table(tmp_path / "t.parquet", newswire_rows(2))
     with pytest.raises(InputError, match="max_new_tokens 128"):
-        write_summaries(tiny_model_folder, None, table, SETTINGS | {"max_new_tokens": 128}, tmp_path / "out.parquet")
+        write_summaries(
+            tiny_model_folder, None, table, SETTINGS | {"max_new_tokens": 128}, tmp_path / "out.parquet"
+        )
     assert not (tmp_path / "out.parquet").exists()
-
-

@@ -28,9 +28,7 @@ rows = st.lists(
 )
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=rows)
 def test_same_rows_same_bytes_and_read_back(rows: list[dict], tmp_path: Path) -> None:
     first, second = tmp_path / "first.parquet", tmp_path / "elsewhere" / "second.parquet"
@@ -53,9 +51,7 @@ def test_rows_that_do_not_fit_leave_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == []
 
 
-def test_a_write_that_fails_half_way_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(table: pa.Table, where: Path, **options: str) -> None:
         Path(where).write_bytes(b"PAR1 half a tab")
         raise OSError(28, "No space left on device")

@@ -76,7 +76,7 @@ def compare(
             )  # [B, T]
             runs = [stream.run(stream.embed(batch.clean), 0, None) for stream in (p, q)]
             rows["layers"] += layer_rows(p, q, runs[0], runs[1], real, index)
-            rows["heads"] += head_rows(runs[0], runs[1], real, index)
+            rows["heads"] += head_rows(p, q, runs[0], runs[1], real, index)
             progress.update(len(index))
     for table in rows.values():
         table.sort(key=lambda row: row["example"])
@@ -94,7 +94,7 @@ def layer_rows(
     ]
     last = p.n_layers
     states.append((last, "residual", base.final, tuned.final))
-    states.append((last, "final_norm", final_norm(p, base.final), final_norm(q, tuned.final)))
+    states.append((last, "final_norm", p.final_norm(base.final), q.final_norm(tuned.final)))
     rows = []
     for layer, site, a, b in states:
         check_finite(a, b, f"layer {layer} ({site})", index)
@@ -107,11 +107,6 @@ def layer_rows(
     return rows
 
 
-def final_norm(stream: ResidualStream, x: Tensor) -> Tensor:
-    norm = stream.bridge.ln_final
-    return stream.normalise(x) * norm.weight + norm.bias
-
-
 def check_finite(a: Tensor, b: Tensor, where: str, index: Tensor) -> None:
     """InputError that names the layer and the example of the first activation that is NaN or infinite."""
     for name, x in (("base", a), ("checkpoint", b)):
@@ -120,10 +115,11 @@ def check_finite(a: Tensor, b: Tensor, where: str, index: Tensor) -> None:
             raise InputError(f"{name}: activations of {where} are not finite in example {int(index[bad][0])}")
 
 
-def attention_log_pattern(qkv: Tensor) -> Tensor:
-    """[B, T, 3, H, E] -> log attention [B, H, T, T] in float64, -inf above the diagonal."""
+def attention_log_pattern(stream: ResidualStream, qkv: Tensor) -> Tensor:
+    """[B, T, 3, H, E] of a run from position 0 -> log attention [B, H, T, T] in float64, -inf above the diagonal."""
     q, k, _ = qkv.double().permute(2, 0, 3, 1, 4).unbind(0)
-    scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
+    scaling = q.shape[-1] ** -0.5 if stream.scaling is None else stream.scaling
+    scores = stream.rotate(q, 0) @ stream.rotate(k, 0).transpose(-1, -2) * scaling
     future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
     return F.log_softmax(scores.masked_fill(future, float("-inf")), dim=-1)
 
@@ -139,7 +135,9 @@ def attention_kl(log_q: Tensor, log_p: Tensor) -> Tensor:
     return (log_q.exp() * difference).sum(dim=-1)
 
 
-def head_rows(base: Trace, tuned: Trace, real: Tensor, index: Tensor) -> list[dict[str, Any]]:
+def head_rows(
+    p: ResidualStream, q: ResidualStream, base: Trace, tuned: Trace, real: Tensor, index: Tensor
+) -> list[dict[str, Any]]:
     """Entropy of both models and KL(A_Q || A_P) for each layer, head and example.
 
     Means over the real queries; entropies leave out the first, which can only attend to itself.
@@ -153,7 +151,7 @@ def head_rows(base: Trace, tuned: Trace, real: Tensor, index: Tensor) -> list[di
 
     rows = []
     for layer, (a, b) in enumerate(zip(base.qkv, tuned.qkv, strict=True)):
-        log_p, log_q = attention_log_pattern(a), attention_log_pattern(b)
+        log_p, log_q = attention_log_pattern(p, a), attention_log_pattern(q, b)
         columns = {
             "entropy_base": mean(attention_entropy(log_p), later),
             "entropy": mean(attention_entropy(log_q), later),

@@ -12,7 +12,7 @@ import torch
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer, resolve_adapter
-from rewire.residual import ResidualStream
+from rewire.residual import ResidualStream, check_against_model
 
 
 @dataclass
@@ -25,7 +25,9 @@ class Model:
     @cached_property
     def stream(self) -> ResidualStream:
         """The model as a sum over its residual stream."""
-        return ResidualStream(self.bridge)
+        stream = ResidualStream(self.bridge)
+        check_against_model(stream)
+        return stream
 
     @cached_property
     def graph(self) -> Graph:
@@ -61,7 +63,22 @@ def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = Non
         tokenizer = load_tokenizer(source)
     except InputError:
         tokenizer = None
-    bridge = TransformerBridge.boot_transformers(str(source), hf_model=transformer, tokenizer=tokenizer)
+    # without one the bridge would look for a tokenizer itself, and fail where there is none
+    bridge = TransformerBridge.boot_transformers(
+        str(source), hf_model=transformer, tokenizer=tokenizer or blank_tokenizer()
+    )
     for parameter in bridge.parameters():  # after booting: the bridge adds split copies of fused weights
         parameter.requires_grad_(False)
     return Model(bridge, tokenizer)
+
+
+def blank_tokenizer() -> Any:
+    """A tokenizer without words, for a model that comes with none."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    empty = Tokenizer(WordLevel({"<|endoftext|>": 0}, unk_token="<|endoftext|>"))
+    return PreTrainedTokenizerFast(
+        tokenizer_object=empty, eos_token="<|endoftext|>", unk_token="<|endoftext|>"
+    )

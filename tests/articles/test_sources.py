@@ -42,7 +42,9 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def entry(path: Path | str, expression: str = "news", columns: dict[str, str] | None = COLUMNS) -> dict[str, Any]:
+def entry(
+    path: Path | str, expression: str = "news", columns: dict[str, str] | None = COLUMNS
+) -> dict[str, Any]:
     """A catalogue entry of one file, called as ``expression`` calls it."""
     name = expression.split("[")[0]
     made: dict[str, Any] = {"source": "files", "files": {name: str(path)}, "splits": {"train": expression}}
@@ -261,7 +263,9 @@ def test_a_downloaded_hub_dataset_is_read_offline(tmp_path: Path) -> None:
     (repository / "refs" / "main").write_text(revision)
     done = offline(tmp_path, HUB)
     assert done.returncode == 0, done.stderr
-    assert [row["id"] for row in read_table(tmp_path / "train.parquet").to_pylist()] == [f"k{n}" for n in range(40)]
+    assert [row["id"] for row in read_table(tmp_path / "train.parquet").to_pylist()] == [
+        f"k{n}" for n in range(40)
+    ]
 
 
 def test_a_hub_dataset_that_is_a_local_directory(tmp_path: Path) -> None:

@@ -160,12 +160,16 @@ def test_killed_while_the_outputs_are_put_in_place(
     assert weights(tmp_path) == weights(whole)
 
 
-def test_a_checkpoint_after_the_last_step_is_refused(tiny_model_folder: Path, data: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_after_the_last_step_is_refused(
+    tiny_model_folder: Path, data: Path, tmp_path: Path
+) -> None:
     with pytest.raises(InputError, match="7"):
         run(tiny_model_folder, data, tmp_path, steps=(2, 7))
 
 
-def test_a_summary_longer_than_the_context_is_named(tiny_model_folder: Path, data: Path, tmp_path: Path) -> None:
+def test_a_summary_longer_than_the_context_is_named(
+    tiny_model_folder: Path, data: Path, tmp_path: Path
+) -> None:
     rows = newswire_rows(2)
     rows[1]["summary"] = "Selby " * 200
     articles_table(tmp_path / "train.parquet", rows)

@@ -59,7 +59,9 @@ def token_loss(model: Any, data: list[Example]) -> float:
     return total / count
 
 
-def run(tokenizer: Any, work: Path, keep: Any = None, dropout: float = 0.1, data: int = 0, **changes: Any) -> tuple:
+def run(
+    tokenizer: Any, work: Path, keep: Any = None, dropout: float = 0.1, data: int = 0, **changes: Any
+) -> tuple:
     """(rows, final weights) of a run; the milestones are 3 and the last step."""
     model = tiny_model(tokenizer, dropout=dropout)
     settings = training_settings(**changes)
@@ -94,7 +96,14 @@ def test_rows_and_their_units(tokenizer: Any, tmp_path: Path) -> None:
     model = tiny_model(tokenizer)
     start = token_loss(model, examples(20))
     rows = train(
-        model, examples(20), examples(7, 1), settings, tmp_path / "work", [3, 6], lambda _, s: kept.append(s), 0
+        model,
+        examples(20),
+        examples(7, 1),
+        settings,
+        tmp_path / "work",
+        [3, 6],
+        lambda _, s: kept.append(s),
+        0,
     )
     assert kept == [3, 6]
     assert [row["step"] for row in rows] == [0, 2, 3, 4, 6]
@@ -146,7 +155,9 @@ def test_training_rows_merge_what_was_logged_at_a_step() -> None:
     ]
 
 
-@pytest.mark.parametrize("changes", [{}, {"log_every": 2}, {"resume_every": 4, "log_every": 3}, {"log_every": 5}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"log_every": 2}, {"resume_every": 4, "log_every": 3}, {"log_every": 5}]
+)
 def test_a_killed_run_resumes_and_ends_the_same(tokenizer: Any, tmp_path: Path, changes: dict) -> None:
     rows, weights = run(tokenizer, tmp_path / "whole", **changes)
     with pytest.raises(Killed):

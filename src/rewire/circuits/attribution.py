@@ -179,7 +179,8 @@ class _Gradients:
     def _at_residual(self, layer: int) -> Tensor:
         """Gradients at q, k, v of every head mapped to the residual stream: [B, 3H, W, D]."""
         weight = self.stream.weight_qkv[layer]  # [3, H, D, E]
-        weight = weight - weight.mean(dim=2, keepdim=True)  # the norm subtracts the mean over D
+        if self.stream.centred:  # the norm subtracts the mean over D
+            weight = weight - weight.mean(dim=2, keepdim=True)
         gradient = self.qkv[layer]
         assert isinstance(gradient, Tensor)
         mapped = torch.matmul(gradient.permute(0, 2, 3, 1, 4), weight.transpose(-1, -2))  # [B, 3, H, W, D]

@@ -143,7 +143,7 @@ class _CircuitRun:
             qkv[:, :, letter, place] = (torch.matmul(inputs, weight) + bias[:, None]).transpose(1, 2)
         past = self.runs.past
         own = None if past is None else (past[layer][0][:, heads], past[layer][1][:, heads])
-        z, _ = stream.attend(qkv, own)
+        z, _ = stream.attend(qkv, self.runs.start, own)
         change = (z - trace.z[layer][:, :, heads]).transpose(1, 2)  # [B, k, W, E]
         return torch.matmul(change, stream.weight_o[layer][heads])
 
