@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from circuits.random_models import ARCHITECTURES, save_random_model
 from safetensors.torch import load_file
 
 from rewire.models import load
@@ -38,3 +39,9 @@ class Case:
 @pytest.fixture(scope="session", params=["tiny-a", "tiny-b"])
 def case(request, golden) -> Case:
     return Case(golden[request.param])
+
+
+@pytest.fixture(scope="session")
+def random_models(tmp_path_factory) -> dict[str, Path]:
+    """Architecture -> folder of a small random model."""
+    return {kind: save_random_model(tmp_path_factory.mktemp(kind), kind) for kind in ARCHITECTURES}

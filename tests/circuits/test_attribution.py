@@ -2,7 +2,8 @@ import math
 
 import pytest
 import torch
-from circuits.oracle import PatchedGPT2, mean_nll
+from circuits.oracle import PatchedModel, mean_nll
+from circuits.random_models import ARCHITECTURES, random_pairs
 from transformers import AutoModelForCausalLM
 
 from rewire.circuits import attribution, selection
@@ -30,7 +31,9 @@ def test_scores_and_circuits_are_the_published_librarys(case, method, metric):
         circuit = SELECT[rule](scores, int(n))
         assert torch.equal(circuit.mask, case.tensors[f"in_graph.{method}.{metric}.{name}"].bool()), name
         compared += 1
-    assert compared == (0 if method == "clean-corrupted" else len(case.names(f"in_graph.{method}.{metric}.")) or -1)
+    assert compared == (
+        0 if method == "clean-corrupted" else len(case.names(f"in_graph.{method}.{metric}.")) or -1
+    )
 
 
 def test_batch_size_padding_and_order_change_nothing(case):
@@ -55,26 +58,22 @@ def test_batch_size_padding_and_order_change_nothing(case):
 
 
 @pytest.mark.parametrize(("method", "alphas"), [("EAP", [1.0]), ("EAP-IG-inputs", [1 / 6, 0.5, 5 / 6])])
-def test_scores_are_the_derivative_of_patching_each_edge(golden, method, alphas):
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_scores_are_the_derivative_of_patching_each_edge(random_models, kind, method, alphas):
     """Central finite differences in float64 on Hugging Face's own modules, edge by edge."""
-    folder = golden["tiny-b"] / "model"
+    folder = random_models[kind]
     model = load(folder, dtype=torch.float64)
-    oracle = PatchedGPT2(AutoModelForCausalLM.from_pretrained(folder))
-    generator = torch.Generator().manual_seed(3)
-    clean = torch.randint(0, 64, (2, 7), generator=generator)
-    corrupted = clean.clone()
-    corrupted[:, 2:4] = torch.randint(0, 64, (2, 2), generator=generator)
-    lengths, targets = torch.tensor([7, 6]), 2
-    pairs = TokenPairs(clean, corrupted, lengths, targets)
+    oracle = PatchedModel(AutoModelForCausalLM.from_pretrained(folder))
+    pairs = random_pairs()
+    clean, corrupted, lengths, targets = pairs.clean, pairs.corrupted, pairs.lengths, 2
     scores = attribution.attribute(model, pairs, "nll", method, steps=3, grid="midpoint")
-
-    _, before = oracle.run(oracle.embed(clean), lambda name, x: x)
-    _, after = oracle.run(oracle.embed(corrupted), lambda name, x: x)
-    graph, step = model.graph, 1e-5
-    real = (torch.arange(7) < lengths[:, None])[..., None]
+    before, after = oracle.outputs(clean), oracle.outputs(corrupted)
+    graph, step = model.graph, 1e-4
+    real = (torch.arange(clean.shape[1]) < lengths[:, None])[..., None]
+    largest = float(scores.values.abs().max())
     for u, source in list(enumerate(graph.sources))[::3]:
         delta = (after[source] - before[source]) * real
-        for v, destination in list(enumerate(graph.destinations))[::4]:
+        for v, destination in list(enumerate(graph.destinations))[::5]:
             if not graph.mask[u, v]:
                 assert scores.values[u, v] == 0
                 continue
@@ -87,11 +86,15 @@ def test_scores_are_the_derivative_of_patching_each_edge(golden, method, alphas)
                     def patch(name, x, sign=sign, destination=destination, delta=delta):
                         return x + sign * step * delta if name == destination else x
 
-                    logits, _ = oracle.run(embedding, patch)
-                    values.append(mean_nll(logits, clean, lengths, targets).mean())
+                    values.append(mean_nll(oracle.run(embedding, patch), clean, lengths, targets).mean())
                 slopes.append((values[0] - values[1]) / (2 * step))
-            expected = float(torch.stack(slopes).mean())
-            assert float(scores.values[u, v]) == pytest.approx(expected, rel=1e-4, abs=1e-9), (source, destination)
+            expected = torch.stack(slopes).mean().item()
+            # RMSNorm is float32 in transformers, whatever the model is in: differences of it are noisy
+            noise = 1e-8 if kind in ("gpt2", "gpt_neox") else 2e-3 * largest
+            assert float(scores.values[u, v]) == pytest.approx(expected, rel=1e-4, abs=noise), (
+                source,
+                destination,
+            )
 
 
 def test_completeness_gap_vanishes_with_more_steps(case):
@@ -110,7 +113,12 @@ def test_identical_pairs_score_exactly_zero(case):
 
 @pytest.mark.parametrize(
     ("options", "word"),
-    [({"method": "magic"}, "magic"), ({"grid": "up"}, "up"), ({"steps": 0}, "0 steps"), ({"metric": "m"}, "'m'")],
+    [
+        ({"method": "magic"}, "magic"),
+        ({"grid": "up"}, "up"),
+        ({"steps": 0}, "0 steps"),
+        ({"metric": "m"}, "'m'"),
+    ],
 )
 def test_unknown_options_are_named(case, options, word):
     with pytest.raises(InputError, match=word):

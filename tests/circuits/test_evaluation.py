@@ -1,6 +1,7 @@
 import pytest
 import torch
-from circuits.oracle import PatchedGPT2, mean_nll
+from circuits.oracle import PatchedModel, mean_nll
+from circuits.random_models import ARCHITECTURES, random_pairs
 from transformers import AutoModelForCausalLM
 
 from rewire.circuits import attribution, evaluation, selection
@@ -19,7 +20,10 @@ def test_circuits_give_the_published_librarys_values(case):
         values = evaluation.evaluate(case.model, [circuit], case.pairs, [metric])[metric][0]
         # a KL near 0 is a difference of logarithms: float32 leaves it 1e-7 either side
         torch.testing.assert_close(
-            values, case.tensors[f"evaluate.patching.{name}"], rtol=1e-4, atol=4e-7 if metric == "kl" else 1e-6
+            values,
+            case.tensors[f"evaluate.patching.{name}"],
+            rtol=1e-4,
+            atol=4e-7 if metric == "kl" else 1e-6,
         )
         compared += 1
     assert compared >= 20
@@ -45,27 +49,25 @@ def test_whole_graph_is_clean_and_empty_graph_is_corrupted(case):
     assert baselines["clean"]["kl"].abs().max() == 0 == baselines["corrupted"]["kl_corrupted"].abs().max()
 
 
-def test_circuits_equal_brute_force_path_patching(golden):
-    """Random circuits, pruned or not, against explicit patching of every edge on Hugging Face's modules."""
-    folder = golden["tiny-a"] / "model"
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_circuits_equal_brute_force_path_patching(random_models, kind):
+    """Random circuits, not pruned, against explicit patching of every edge on Hugging Face's modules."""
+    folder = random_models[kind]
     model = load(folder, dtype=torch.float64)
-    oracle = PatchedGPT2(AutoModelForCausalLM.from_pretrained(folder))
-    graph = model.graph
+    oracle = PatchedModel(AutoModelForCausalLM.from_pretrained(folder))
+    graph, pairs = model.graph, random_pairs()
     generator = torch.Generator().manual_seed(1)
-    clean = torch.randint(0, 90, (3, 9), generator=generator)
-    corrupted = clean.clone()
-    corrupted[:, 3:6] = torch.randint(0, 90, (3, 3), generator=generator)
-    lengths = torch.tensor([9, 8, 9])
-    pairs = TokenPairs(clean, corrupted, lengths, 2)
-    for share in (0.1, 0.4, 0.8):
+    for share in (0.0, 0.1, 0.4, 0.8, 1.0):
         mask = graph.mask & (torch.rand(graph.mask.shape, generator=generator) < share)
         values = evaluation.evaluate(model, [Circuit(mask, graph, 0)], pairs, ["nll"])["nll"][0]
         edges = {
             destination: {graph.sources[u] for u in mask[:, v].nonzero().flatten().tolist()}
             for v, destination in enumerate(graph.destinations)
         }
-        expected = mean_nll(oracle.circuit(clean, corrupted, edges), clean, lengths, 2)
-        torch.testing.assert_close(values.double(), expected, rtol=1e-6, atol=1e-6)
+        expected = mean_nll(
+            oracle.circuit(pairs.clean, pairs.corrupted, edges), pairs.clean, pairs.lengths, 2
+        )
+        torch.testing.assert_close(values, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_batch_size_changes_nothing(case):

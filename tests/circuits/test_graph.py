@@ -42,7 +42,10 @@ def test_an_edge_exists_where_the_source_writes_before_the_destination_reads(par
     graph = Graph(3, 2, 8, parallel)
     for u, source in enumerate(graph.sources):
         for v, destination in enumerate(graph.destinations):
-            assert bool(graph.mask[u, v]) == writes_before(source, destination, parallel), (source, destination)
+            assert bool(graph.mask[u, v]) == writes_before(source, destination, parallel), (
+                source,
+                destination,
+            )
 
 
 def writes_before(source: str, destination: str, parallel: bool) -> bool:

@@ -1,0 +1,46 @@
+"""Small random models of every architecture that the engine reads, and pairs for them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from rewire.pairs import TokenPairs
+
+SPECIAL = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+SHAPE = SPECIAL | {
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "vocab_size": 50,
+    "max_position_embeddings": 16,
+}
+GROUPED = SHAPE | {"num_key_value_heads": 2}
+ARCHITECTURES = {
+    "gpt2": SPECIAL | {"n_layer": 3, "n_head": 2, "n_embd": 16, "n_positions": 16, "vocab_size": 50},
+    "gpt_neox": SHAPE,
+    "llama": GROUPED,
+    "qwen2": GROUPED,
+}
+
+
+def save_random_model(folder: Path, kind: str) -> Path:
+    """Random weights, gains and biases away from 1 and 0."""
+    torch.manual_seed(0)
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **ARCHITECTURES[kind]))
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    model.save_pretrained(folder)
+    return folder
+
+
+def random_pairs() -> TokenPairs:
+    """Three examples of up to 9 tokens that differ in the middle, two target tokens each."""
+    generator = torch.Generator().manual_seed(3)
+    clean = torch.randint(0, 50, (3, 9), generator=generator)
+    corrupted = clean.clone()
+    corrupted[:, 3:6] = torch.randint(0, 50, (3, 3), generator=generator)
+    return TokenPairs(clean, corrupted, torch.tensor([9, 8, 9]), 2)
