@@ -148,7 +148,7 @@ def attention_kl_peak(tables: Tables) -> Estimate:
     changes = table.groupby(["id", "layer"])["attention_kl"].mean().unstack().to_numpy()  # [examples, layers]
     rows = np.arange(len(changes))
     return statistics.estimate(
-        [rows], lambda index, axis=-1: changes[index.astype(int)].mean(axis=-2).argmax(axis=-1)
+        [rows], lambda index, axis=-1: changes[index.astype(int)].mean(axis=-2).argmax(axis=-1).astype(float)
     )
 
 

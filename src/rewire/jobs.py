@@ -13,7 +13,7 @@ from rewire.errors import InputError
 
 @contextmanager
 def job(log: str, threads: int = 1) -> Iterator[None]:
-    """Log to the file ``log`` and stderr, give numeric libraries ``threads`` threads, end bad input in one line.
+    """Log to the file ``log``, give numeric libraries ``threads`` threads, end bad input in one line.
 
     Import numeric libraries inside the block: they read the number of threads when they are imported.
     An InputError ends the process with exit code 1 and its message; any other exception keeps its traceback.
@@ -30,8 +30,9 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        logging.getLogger("rewire").error("Error: %s", error)
-        sys.exit(f"Error: {error}")
+        line = " ".join(str(error).split())  # text from data may hold line breaks
+        logging.getLogger("rewire").error("Error: %s", line)
+        sys.exit(f"Error: {line}")
     except Exception:
         logging.getLogger("rewire").exception("the job failed")
         raise

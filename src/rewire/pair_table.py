@@ -45,6 +45,8 @@ def write_pairs(
     reader, context = load_tokenizer(base), context_of(base)
     rows = read_table(articles).to_pylist()
     built = [prompts.build(reader, r["id"], r["article"], r["summary"], context, language) for r in rows]
+    if mode == "resample" and len(built) < 2:
+        raise InputError(f"{articles}: resample takes tokens of another article, and there is only one")
     corpus = [token for prompt in built for token in prompt.article]
     mask_token = reader.mask_token_id if reader.mask_token_id is not None else reader.eos_token_id
     out: list[dict[str, Any]] = []

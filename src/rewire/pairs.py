@@ -146,6 +146,8 @@ class Targets:
 def read_pairs(path: str | Path) -> tuple[list[str], TokenPairs]:
     """The ids and the token pairs of a table written by ``pair_table.write_pairs``; the targets are the summary."""
     rows = read_table(path).to_pylist()
+    if not rows:
+        raise InputError(f"{path}: no pairs")
     lengths = torch.tensor([len(row["clean"]) for row in rows])
     clean, corrupted = (torch.zeros(len(rows), int(lengths.max()), dtype=torch.long) for _ in range(2))
     for i, row in enumerate(rows):

@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError
+from safetensors import SafetensorError
+
 from rewire.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,11 +28,14 @@ def resolve_adapter(source: str | Path, adapter: str | Path | None) -> tuple[str
     source = expand(source)
     config = Path(source) / "adapter_config.json"
     if adapter is None and config.is_file():
-        base = json.loads(config.read_text())["base_model_name_or_path"]
+        try:
+            base = json.loads(config.read_text()).get("base_model_name_or_path")
+        except ValueError as error:
+            raise InputError(f"{config}: not a JSON file: {error}") from error
         if not base:
-            raise InputError(f"{config}: names no base model")
+            raise InputError(f"{config}: names no base model (base_model_name_or_path)")
         return base, source
-    return source, adapter
+    return source, None if adapter is None else expand(adapter)
 
 
 def load_transformer(
@@ -50,13 +57,22 @@ def load_transformer(
         options["dtype"] = dtype
     try:
         model = AutoModelForCausalLM.from_pretrained(source, **options)
-    except OSError as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise InputError(explain(source, "model", error)) from error
-    if adapter is not None:
-        from peft import PeftModel
+    return (model if adapter is None else merge_adapter(model, expand(adapter), allow_pickle)).eval()
 
-        model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    return model.eval()
+
+def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
+    """``model`` with a PEFT adapter merged into its weights. Errors: InputError that names the adapter."""
+    from peft import PeftModel
+
+    folder = Path(adapter)
+    if folder.is_dir() and not (folder / "adapter_model.safetensors").is_file() and not allow_pickle:
+        raise InputError(f"{adapter}: no adapter_model.safetensors (a pickle can run code and is refused)")
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise InputError(explain(adapter, "adapter", error)) from error
 
 
 def context_length(transformer: PreTrainedModel) -> int:
@@ -68,7 +84,11 @@ def context_of(source: str | Path) -> int:
     """How many tokens the model at ``source`` can read at once, without loading its weights."""
     from transformers import AutoConfig
 
-    return int(AutoConfig.from_pretrained(source).max_position_embeddings)
+    source = expand(source)
+    try:
+        return int(AutoConfig.from_pretrained(source).max_position_embeddings)
+    except (OSError, ValueError) as error:
+        raise InputError(explain(source, "config", error)) from error
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
@@ -113,8 +133,21 @@ def check_weights(directory: Path, allow_pickle: bool) -> None:
 def explain(source: str | Path, what: str, error: Exception) -> str:
     """One line on why ``source`` could not be loaded."""
     if Path(source).exists():
-        return f"{source}: cannot load the {what}: {str(error).splitlines()[0]}"
+        return f"{source}: cannot load the {what}: {(str(error).splitlines() or [type(error).__name__])[0]}"
+    if in_cache(str(source)):
+        return (
+            f"{what} {source!r}: it is in the Hub cache, but not as safetensors; weights in a pickle can run code and are "
+            "refused, unless allow_pickle: true for this model"
+        )
     return (
         f"{what} {source!r}: not a directory, not in the local Hub cache, and the Hub cannot be reached; on a machine with "
         f"a network run 'hf download {source}', then set HF_HUB_OFFLINE=1 here"
     )
+
+
+def in_cache(source: str) -> bool:
+    """Whether the local Hub cache holds the model's config."""
+    try:
+        return isinstance(try_to_load_from_cache(source, "config.json"), str)
+    except HFValidationError:  # a path, not a Hub id
+        return False

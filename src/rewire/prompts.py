@@ -25,7 +25,7 @@ class Prompt:
 
     @property
     def question(self) -> list[int]:
-        """What a model is given before it writes a summary."""
+        """What comes before the summary."""
         return self.article + self.separator
 
     @property
@@ -47,21 +47,42 @@ def build(
     summary and the separator never are. ``name`` (the row's id) is used in errors.
     Errors: InputError if the summary leaves no room for an article token.
     """
-    separator = tokenizer(SEPARATOR, add_special_tokens=False)["input_ids"]
-    written = tokenizer(" " + summary.strip(), add_special_tokens=False)["input_ids"] + [
-        tokenizer.eos_token_id
-    ]
+    separator, written = encode(tokenizer, SEPARATOR), encode(tokenizer, " " + summary.strip())
+    written.append(tokenizer.eos_token_id)
     room = context - len(separator) - len(written)
     if room < 1:
         raise InputError(
             f"row {name}: a summary of {len(written)} tokens does not fit a context of {context} tokens"
         )
+    tokens, sentences = fit_article(tokenizer, article, room, language)
+    return Prompt(tokens, sentences, separator, written)
+
+
+def question(tokenizer: Any, article: str, room: int, language: str = "en") -> list[int]:
+    """``{article}\nTL;DR:`` as at most ``room`` tokens: what a model is given before it writes a summary."""
+    separator = encode(tokenizer, SEPARATOR)
+    if room <= len(separator):
+        raise InputError(
+            f"{room} tokens for the article and the prompt: the prompt alone takes {len(separator)}"
+        )
+    return fit_article(tokenizer, article, room - len(separator), language)[0] + separator
+
+
+def encode(tokenizer: Any, text: str) -> list[int]:
+    """Token ids of ``text`` alone; a special token's name in the text is text."""
+    return list(
+        tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+    )
+
+
+def fit_article(tokenizer: Any, article: str, room: int, language: str) -> tuple[list[int], list[Span]]:
+    """The article's tokens and sentence spans, cut at the last sentence boundary within ``room`` tokens."""
     tokens, sentences = tokenize_sentences(tokenizer, article.strip(), language)
     if len(tokens) > room:
         room = max((end for _, end in sentences if end <= room), default=room)
         tokens = tokens[:room]
         sentences = [(start, min(end, room)) for start, end in sentences if start < room]
-    return Prompt(tokens, sentences, separator, written)
+    return tokens, sentences
 
 
 def tokenize_sentences(tokenizer: Any, text: str, language: str) -> tuple[list[int], list[Span]]:
@@ -69,7 +90,9 @@ def tokenize_sentences(tokenizer: Any, text: str, language: str) -> tuple[list[i
 
     A token belongs to the sentence that holds its last character, so that a leading space counts with its word.
     """
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    encoded = tokenizer(
+        text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+    )
     last = [max(start, end - 1) for start, end in encoded["offset_mapping"]]
     spans: list[Span] = []
     token, character = 0, 0

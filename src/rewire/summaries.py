@@ -47,21 +47,12 @@ def write_summaries(
         transformer = transformer.to("cuda")
     rows = read_table(articles).slice(0, settings["examples"]).to_pylist()
     context = context_length(transformer)
-    questions = []
-    for row in rows:
-        question = prompts.build(
-            tokenizer, row["id"], row["article"], row["summary"], context, language
-        ).question
-        if len(question) + settings["max_new_tokens"] > context:
-            # generation needs its own room: cut the article further, the separator stays
-            separator = tokenizer(prompts.SEPARATOR, add_special_tokens=False)["input_ids"]
-            room = context - settings["max_new_tokens"] - len(separator)
-            if room < 1:
-                raise InputError(
-                    f"max_new_tokens {settings['max_new_tokens']} leaves no room in a context of {context}"
-                )
-            question = question[:room] + separator
-        questions.append(question)
+    room = context - settings["max_new_tokens"]
+    if room < 1:
+        raise InputError(
+            f"max_new_tokens {settings['max_new_tokens']} leaves no room in a context of {context} tokens"
+        )
+    questions = [prompts.question(tokenizer, row["article"], room, language) for row in rows]
     texts = generate(transformer, tokenizer, questions, settings["batch_size"], settings["max_new_tokens"])
     out = []
     for row, text in zip(rows, texts, strict=True):

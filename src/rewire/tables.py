@@ -22,12 +22,17 @@ def write_table(
     table = build(rows, schema=schema)
     partial = path.with_name(f".{path.name}.partial")
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, partial, compression="zstd")
-    os.replace(partial, path)
+    try:
+        pq.write_table(table, partial, compression="zstd")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_table(path: str | Path) -> pa.Table:
     """The table at ``path``. Errors: InputError that names the file if it is missing, truncated or no parquet."""
+    if Path(path).is_dir():
+        raise InputError(f"{path}: a folder, not a parquet file")
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowException) as error:

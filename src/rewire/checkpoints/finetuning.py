@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rewire import prompts
-from rewire.checkpoints.save import replace_folder, save_checkpoint
+from rewire.checkpoints.save import copy_folder, save_checkpoint
 from rewire.checkpoints.training import IGNORED, Example, train, write_training_table
+from rewire.errors import InputError
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table
 
@@ -45,6 +46,8 @@ def finetune(
     ``settings``: see ``training.train``, and ``seed``.
     """
     work = Path(work)
+    if max(folders) > settings["steps"]:
+        raise InputError(f"a checkpoint at step {max(folders)}: training ends at step {settings['steps']}")
     model, tokenizer = load_transformer(base), load_tokenizer(base)
     context = context_length(model)
     kept = work / "kept"
@@ -58,7 +61,7 @@ def finetune(
         keep=lambda current, step: save_checkpoint(kept / checkpoint_name(step), current, tokenizer),
         seed=settings["seed"],
     )
-    for step, folder in folders.items():
-        replace_folder(kept / checkpoint_name(step), Path(folder))
+    for step, folder in folders.items():  # copied, not moved: a rerun after a kill finds them all again
+        copy_folder(kept / checkpoint_name(step), Path(folder))
     write_training_table(table, rows)
     shutil.rmtree(work)

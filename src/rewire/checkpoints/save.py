@@ -19,6 +19,14 @@ def save_checkpoint(folder: str | Path, model: Any, tokenizer: Any = None) -> No
     replace_folder(partial, folder)
 
 
+def copy_folder(source: Path, folder: Path) -> None:
+    """Copy ``source`` to ``folder``, whole or not at all, replacing what is there."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial)
+    replace_folder(partial, folder)
+
+
 def replace_folder(partial: Path, folder: Path) -> None:
     """Rename ``partial`` to ``folder``; an old ``folder`` is removed first."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.training import Example, train, write_training_table
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer
+from rewire.prompts import encode
 from rewire.tables import read_table
 
 EOS = "<|endoftext|>"
@@ -41,10 +42,7 @@ def pack(texts: Iterable[str], tokenizer: Any, context: int) -> list[Example]:
 
     Starting at an article, and not anywhere, lets a model find repeats within it early: copying forms sooner.
     """
-    articles = [
-        [*tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"], tokenizer.eos_token_id]
-        for text in texts
-    ]
+    articles = [[*encode(tokenizer, text), tokenizer.eos_token_id] for text in texts]
     stream = [token for article in articles for token in article]
     blocks: list[list[int]] = []
     start = 0
@@ -64,9 +62,9 @@ def build_model(architecture: Mapping[str, Any], tokenizer: Any) -> Any:
         config = AutoConfig.for_model(
             kind, vocab_size=len(tokenizer), bos_token_id=eos, eos_token_id=eos, pad_token_id=eos, **options
         )
+        return AutoModelForCausalLM.from_config(config)
     except ValueError as error:
         raise InputError(f"architecture model_type {kind!r}: {str(error).splitlines()[0][:200]}") from error
-    return AutoModelForCausalLM.from_config(config)
 
 
 def pretrain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import math
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from rewire.tables import schema, write_table
@@ -62,8 +64,31 @@ class _Milestones(TrainerCallback):
             self.keep(model, state.global_step)
             control.should_evaluate = True
         if state.global_step % self.resume_every == 0 and state.global_step < state.max_steps:
-            control.should_save = True
+            # logged before it is saved: a resumed Trainer forgets the losses that it has not logged
+            control.should_log = control.should_save = True
         return control
+
+
+class _TokenMeanTrainer(Trainer):
+    """A Trainer whose validation loss is the mean over target tokens, whatever the batch size."""
+
+    @torch.no_grad()
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        assert self.model is not None
+        self.model.eval()
+        total = count = 0.0
+        for batch in self.get_eval_dataloader():
+            batch = {name: value.to(self.args.device) for name, value in batch.items()}
+            labels = batch.pop("labels")[:, 1:]
+            logits = self.model(**batch).logits[:, :-1].float()
+            total += float(
+                F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+            )
+            count += int((labels != IGNORED).sum())
+        metrics = {"eval_loss": total / count}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 def train(
@@ -83,7 +108,8 @@ def train(
     by the caller. ``keep(model, step)`` is called at every milestone step and must be safe to call again after a resume.
     The validation loss (nats a token, mean over ``validation``) is measured at step 0 and at the milestones.
     """
-    fresh_unless_same(work, {"settings": dict(settings), "seed": seed, "milestones": list(milestones)})
+    identity = {"settings": dict(settings), "seed": seed, "milestones": list(milestones)}
+    fresh_unless_same(work, identity | {"start": digest(model, [*examples, *validation])})
     arguments = TrainingArguments(
         output_dir=str(work),
         max_steps=settings["steps"],
@@ -105,7 +131,7 @@ def train(
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
     )
-    trainer = Trainer(
+    trainer = _TokenMeanTrainer(
         model=model,
         args=arguments,
         train_dataset=list(examples),
@@ -145,6 +171,20 @@ def write_training_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) ->
     write_table(path, [{name: row.get(name) for name in SCHEMA.names} for row in rows], SCHEMA)
 
 
+def digest(model: Any, examples: Sequence[Example]) -> str:
+    """A hash of what training starts from: weights, adapter settings and examples."""
+    found = hashlib.sha256()
+    for name, value in model.state_dict().items():
+        found.update(name.encode())
+        found.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    for adapter, config in getattr(model, "peft_config", {}).items():
+        described = {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()}
+        found.update(json.dumps([adapter, described], sort_keys=True).encode())
+    for example in examples:
+        found.update(repr(example).encode())
+    return found.hexdigest()
+
+
 def fresh_unless_same(work: Path, identity: Mapping[str, Any]) -> None:
     """Empty ``work`` unless it holds an unfinished run of the same ``identity``."""
     marker = work / "identity.json"
@@ -160,5 +200,13 @@ def last_checkpoint(work: Path) -> Path | None:
     """The newest complete Trainer checkpoint in ``work``; a half-written one (no trainer state) is not taken."""
     if not (work / "before.json").is_file():
         return None
-    complete = [folder for folder in work.glob("checkpoint-*") if (folder / "trainer_state.json").is_file()]
+    complete = [folder for folder in work.glob("checkpoint-*") if is_json(folder / "trainer_state.json")]
     return max(complete, key=lambda folder: int(folder.name.split("-")[1]), default=None)
+
+
+def is_json(path: Path) -> bool:
+    """Whether the file is there and whole."""
+    try:
+        return bool(json.loads(path.read_text()))
+    except (OSError, ValueError):
+        return False

@@ -55,8 +55,13 @@ def differential_change(layers: pa.Table, heads: pa.Table, weights: Mapping[str,
         "entropy": by_head.groupby("layer")["entropy_change"].mean(),
         "hidden_state": after_block.groupby("layer")["cosine_distance"].mean(),
     }
-    # a measure that is the same in every layer says nothing: its z-scores are 0
-    return sum(
-        weights[name] * np.nan_to_num(stats.zscore(values.sort_index().to_numpy()))
-        for name, values in measures.items()
-    )
+    columns = [
+        weights[name] * standardised(values.sort_index().to_numpy()) for name, values in measures.items()
+    ]
+    return np.sum(columns, axis=0)
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    """z-scores of ``values`` [L]; a measure that is the same in every layer says nothing: 0."""
+    same = np.allclose(values, values[0], rtol=1e-9, atol=0)
+    return np.zeros_like(values) if same else stats.zscore(values)
