@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from rewire.circuits.evaluation import evaluate
 from rewire.circuits.graph import Graph
+from rewire.circuits.interventions import Constants, constants
 from rewire.circuits.runs import PairRuns
-from rewire.circuits.selection import Scores
+from rewire.circuits.selection import Circuit, Scores
 from rewire.errors import InputError
 from rewire.models import Model
 from rewire.pairs import TokenPairs
@@ -26,7 +28,7 @@ from rewire.progress import bar
 from rewire.residual import ResidualStream, Trace
 
 GRIDS = ("left", "right", "midpoint")
-METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted")
+METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted", "exact")
 
 
 def interpolation(method: str, steps: int, grid: str) -> list[float]:
@@ -53,22 +55,30 @@ def attribute(
     steps: int = 5,
     grid: str = "left",
     batch_tokens: int = 2048,
+    intervention: str = "patching",
 ) -> Scores:
     """Scores of every edge of ``model`` on ``pairs``: ``.values`` float32 [sources, destinations].
 
     ``.completeness_gap``: |integral - (M(corrupted) - M(clean))| / |M(corrupted) - M(clean)| over the mean metric.
     ``batch_tokens`` bounds memory and does not change the result: the mean is per example.
+    ``intervention``: what an ablated source writes; integrated methods interpolate the pair's embeddings and need
+    ``patching``. ``exact`` runs the model once an edge without it: for small models.
     Errors: InputError for an unknown method, grid or metric, or an example longer than the context.
     """
     stream = model.stream
     graph = model.graph
-    alphas = interpolation(method, steps, grid)
     model.check_length(pairs.clean.shape[1])
+    if method == "exact":
+        return exact(model, pairs, metric, batch_tokens, intervention)
+    alphas = interpolation(method, steps, grid)
+    if intervention != "patching" and method != "EAP":
+        raise InputError(f"method {method!r} needs the intervention patching, not {intervention!r}")
+    outputs = constants(stream, pairs, intervention, batch_tokens)
     total = torch.zeros(graph.n_sources, graph.n_destinations, dtype=torch.float64)
     integral = change = 0.0
     with bar(len(pairs), "attribution", "pair") as progress:
         for _, batch in pairs.batches(batch_tokens):
-            result = attribute_batch(stream, graph, batch, metric, alphas)
+            result = attribute_batch(stream, graph, batch, metric, alphas, outputs)
             total += result.scores
             integral += result.integral
             change += result.change
@@ -77,8 +87,26 @@ def attribute(
     return Scores((total / len(pairs)).float(), graph, method, metric, gap)
 
 
+def exact(model: Model, pairs: TokenPairs, metric: str, batch_tokens: int, intervention: str) -> Scores:
+    """Ground truth: how much the mean metric changes when one edge alone is ablated, the model run once an edge."""
+    graph = model.graph
+    whole = Circuit(graph.mask, graph, graph.n_edges)
+    circuits = [whole]
+    edges = graph.mask.nonzero().tolist()
+    for u, v in edges:
+        mask = graph.mask.clone()
+        mask[u, v] = False
+        circuits.append(Circuit(mask, graph, graph.n_edges - 1))
+    values = (
+        evaluate(model, circuits, pairs, [metric], batch_tokens, intervention)[metric].double().mean(dim=1)
+    )
+    scores = torch.zeros(graph.mask.shape)
+    scores[graph.mask] = (values[1:] - values[0]).float()
+    return Scores(scores, graph, "exact", metric)
+
+
 def source_differences(stream: ResidualStream, embedding: Tensor, clean: Trace, corrupted: Trace) -> Tensor:
-    """What every source writes in the corrupted run minus in the clean run: [B, sources, W, D].
+    """What every source writes in the corrupted (or ablated) run minus in the clean run: [B, sources, W, D].
 
     ``embedding``: [B, W, D], difference of the token embeddings.
     """
@@ -105,12 +133,17 @@ class _BatchResult:
 
 
 def attribute_batch(
-    stream: ResidualStream, graph: Graph, pairs: TokenPairs, metric: str, alphas: list[float]
+    stream: ResidualStream,
+    graph: Graph,
+    pairs: TokenPairs,
+    metric: str,
+    alphas: list[float],
+    outputs: Constants | None,
 ) -> _BatchResult:
     """Scores of one batch, summed over its examples."""
-    runs = PairRuns(stream, pairs)
-    difference = runs.corrupted_embedding - runs.clean_embedding
-    delta = source_differences(stream, difference, runs.clean, runs.corrupted)
+    runs = PairRuns(stream, pairs, outputs)
+    difference = runs.ablated_embedding - runs.clean_embedding
+    delta = source_differences(stream, difference, runs.clean, runs.ablated)
     change = runs.measure(metric, runs.references.corrupted) - runs.measure(metric, runs.references.clean)
     gradients = _Gradients(stream, graph, delta, weight=1 / len(alphas))
     at_embedding = torch.zeros_like(difference)

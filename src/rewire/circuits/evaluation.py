@@ -1,7 +1,7 @@
-"""Run circuits: edges inside carry the current value, edges outside the corrupted one (interchange ablation).
+"""Run circuits: edges inside carry the current value, edges outside an ablated one: the corrupted run's, zero or a mean.
 
-The input of every destination is the corrupted residual stream plus, for each edge of the circuit, what its source
-writes now minus what it wrote in the corrupted run. The corrupted run is cached once a batch for all circuits, and
+The input of every destination is the ablated residual stream plus, for each edge of the circuit, what its source
+writes now minus what it writes ablated. The ablated run is cached once a batch for all circuits, and
 heads and MLPs that no edge of the circuit starts from are skipped. Definitions: docs/definitions.md, "Faithfulness".
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
 from rewire.circuits.selection import Circuit
 from rewire.models import Model
@@ -25,16 +26,19 @@ def evaluate(
     pairs: TokenPairs,
     metrics: Sequence[str] = ("nll",),
     batch_tokens: int = 2048,
+    intervention: str = "patching",
 ) -> dict[str, Tensor]:
     """Each metric of each circuit on each example: [circuits, examples] by metric name, float32 (float64 models: float64).
 
-    The whole graph gives the clean run and the empty graph the corrupted run, to float tolerance.
+    ``intervention``: what edges outside a circuit carry (``interventions.INTERVENTIONS``). The whole graph gives the
+    clean run and, with ``patching``, the empty graph the corrupted run, to float tolerance.
     """
     model.check_length(pairs.clean.shape[1])
+    outputs = constants(model.stream, pairs, intervention, batch_tokens)
     values = {metric: torch.empty(len(circuits), len(pairs), dtype=model.precision) for metric in metrics}
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
         for index, batch in pairs.batches(batch_tokens):
-            runs = PairRuns(model.stream, batch)
+            runs = PairRuns(model.stream, batch, outputs)
             for numbers in same_mask(circuits):
                 logits = run_circuit(runs, circuits[numbers[0]])
                 for metric in metrics:
@@ -105,7 +109,7 @@ class _CircuitRun:
         runs, graph, stream = self.runs, self.graph, self.stream
         active = set(self.active.tolist())
         if 0 in active:
-            self._write((runs.clean_embedding - runs.corrupted_embedding)[:, None])
+            self._write((runs.clean_embedding - runs.ablated_embedding)[:, None])
         for layer in range(stream.n_layers):
             first = graph.first_source(layer)
             heads = torch.tensor([h for h in range(stream.n_heads) if first + h in active], dtype=torch.long)
@@ -118,7 +122,7 @@ class _CircuitRun:
                 change = self._mlp_change(layer)
                 self.filled = after
                 self._write(change)
-        trace, targets = runs.corrupted, runs.targets
+        trace, targets = runs.ablated, runs.targets
         assert trace.final is not None
         at = targets.position - runs.start
         # only the target positions are unembedded: [filled] x [N, filled, D]
@@ -128,7 +132,7 @@ class _CircuitRun:
 
     def _head_changes(self, layer: int, heads: Tensor) -> Tensor:
         """[B, k, W, D]: change in what the k ``heads`` of ``layer`` write."""
-        stream, trace = self.stream, self.runs.corrupted
+        stream, trace = self.stream, self.runs.ablated
         letters = torch.arange(3)[:, None]
         columns = self.graph.first_destination(layer) + letters * stream.n_heads + heads  # [3, k]
         wired = self.mask[: self.filled, columns].any(
@@ -149,7 +153,7 @@ class _CircuitRun:
 
     def _mlp_change(self, layer: int) -> Tensor:
         """[B, 1, W, D]: change in what the MLP of ``layer`` writes."""
-        trace = self.runs.corrupted
+        trace = self.runs.ablated
         column = torch.tensor([self.graph.first_destination(layer) + 3 * self.stream.n_heads])
         inputs = self._inputs(trace.mlp_in[layer], column)
         return self.stream.mlp(layer, inputs) - trace.mlp_out[layer][:, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rewire.circuits.interventions import Constants, ablated_trace
 from rewire.circuits.metrics import References, measure
 from rewire.pairs import TokenPairs
 from rewire.residual import KeyValue, ResidualStream, Trace
@@ -14,13 +15,15 @@ class PairRuns:
     """Both runs of B examples over the W positions from the first that differs (shared keys and values before it).
 
     ``clean``, ``corrupted``: the traces; ``clean_embedding``, ``corrupted_embedding``: [B, W, D] token embeddings.
+    ``ablated``, ``ablated_embedding``: what edges outside a circuit carry: the corrupted run, or ``outputs`` if given
+    (then the window is the whole example).
     """
 
     @torch.no_grad()
-    def __init__(self, stream: ResidualStream, pairs: TokenPairs) -> None:
+    def __init__(self, stream: ResidualStream, pairs: TokenPairs, outputs: Constants | None = None) -> None:
         self.stream = stream
         pairs = pairs.to(stream.embedding.device)
-        self.start = pairs.window_start()
+        self.start = pairs.window_start() if outputs is None else 0
         self.targets = pairs.targets()
         self.past: list[KeyValue] | None = None
         if self.start:
@@ -29,6 +32,10 @@ class PairRuns:
         self.corrupted_embedding = stream.embed(pairs.corrupted[:, self.start :])
         self.clean = self.run(self.clean_embedding)
         self.corrupted = self.run(self.corrupted_embedding)
+        self.ablated_embedding, self.ablated = self.corrupted_embedding, self.corrupted
+        if outputs is not None:
+            batch, length = pairs.clean.shape
+            self.ablated_embedding, self.ablated = ablated_trace(stream, outputs, batch, length)
         self.references = References(
             self.target_logits(self.clean.final), self.target_logits(self.corrupted.final)
         )

@@ -1,0 +1,108 @@
+"""What an ablated component writes instead: the corrupted run's output, zero, or a mean over the data.
+
+Definitions: docs/definitions.md, "Interventions".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rewire.errors import InputError
+from rewire.pairs import TokenPairs
+from rewire.residual import ResidualStream, Trace
+
+INTERVENTIONS = ("patching", "zero", "mean", "mean-positional")
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What every source writes under ``zero``, ``mean`` or ``mean-positional``, the same for every example.
+
+    ``embedding``: [T or 1, D]; ``z``: L x [T or 1, H, E]; ``mlp_out``: L x [T or 1, D]. T: longest example.
+    """
+
+    embedding: Tensor
+    z: list[Tensor]
+    mlp_out: list[Tensor]
+
+
+def constants(
+    stream: ResidualStream, pairs: TokenPairs, intervention: str, batch_tokens: int
+) -> Constants | None:
+    """The constant outputs of an intervention, None for ``patching``. Errors: InputError for an unknown intervention.
+
+    ``mean``: over all real tokens of all clean examples; ``mean-positional``: over the examples that are long enough,
+    position by position.
+    """
+    if intervention == "patching":
+        return None
+    if intervention not in INTERVENTIONS:
+        raise InputError(f"intervention {intervention!r} is not one of {', '.join(INTERVENTIONS)}")
+    layers, heads = stream.n_layers, (stream.n_heads, stream.d_head)
+    if intervention == "zero":
+        new = stream.embedding.new_zeros
+        return Constants(new(1, stream.d_model), [new(1, *heads)] * layers, [new(1, stream.d_model)] * layers)
+    return mean_outputs(stream, pairs, intervention == "mean-positional", batch_tokens)
+
+
+@torch.no_grad()
+def mean_outputs(stream: ResidualStream, pairs: TokenPairs, positional: bool, batch_tokens: int) -> Constants:
+    """Mean output of every source over the clean examples, padding left out; memory does not grow with the data."""
+    length, width = pairs.clean.shape[1], stream.d_model
+    new = stream.embedding.new_zeros
+    total = Constants(
+        new(length, width),
+        [new(length, stream.n_heads, stream.d_head) for _ in range(stream.n_layers)],
+        [new(length, width) for _ in range(stream.n_layers)],
+    )
+    count = new(length)
+    for _, batch in pairs.batches(batch_tokens):
+        batch = batch.to(stream.embedding.device)
+        assert batch.lengths is not None
+        end = batch.clean.shape[1]
+        real = (torch.arange(end, device=batch.clean.device) < batch.lengths[:, None]).to(
+            count.dtype
+        )  # [B, T]
+        count[:end] += real.sum(0)
+        embedding = stream.embed(batch.clean)
+        trace = stream.run(embedding, 0, None)
+        total.embedding[:end] += torch.einsum("bt,btd->td", real, embedding)
+        for layer in range(stream.n_layers):
+            total.z[layer][:end] += torch.einsum("bt,bthe->the", real, trace.z[layer])
+            total.mlp_out[layer][:end] += torch.einsum("bt,btd->td", real, trace.mlp_out[layer])
+
+    def mean(value: Tensor) -> Tensor:
+        if not positional:
+            return value.sum(0, keepdim=True) / count.sum()
+        return value / count.clamp(min=1).reshape(-1, *[1] * (value.dim() - 1))
+
+    return Constants(mean(total.embedding), [mean(z) for z in total.z], [mean(m) for m in total.mlp_out])
+
+
+@torch.no_grad()
+def ablated_trace(
+    stream: ResidualStream, outputs: Constants, batch: int, length: int
+) -> tuple[Tensor, Trace]:
+    """The token embedding [B, T, D] and the trace of a model whose every source writes its constant."""
+
+    def spread(value: Tensor) -> Tensor:
+        value = value[:length] if len(value) > 1 else value.expand(length, *value.shape[1:])
+        return value.expand(batch, *value.shape)
+
+    trace = Trace()
+    embedding = spread(outputs.embedding)
+    x = embedding + stream.positions(0, length)
+    for layer in range(stream.n_layers):
+        z, mlp_out = spread(outputs.z[layer]), spread(outputs.mlp_out[layer])
+        middle = x + stream.attention_out(layer, z)
+        trace.residual.append(x)
+        trace.qkv.append(stream.qkv(layer, x))
+        trace.z.append(z)
+        trace.mlp_in.append(x if stream.parallel else middle)
+        trace.mlp_out.append(mlp_out)
+        x = middle + mlp_out
+    trace.final = x
+    return embedding, trace
