@@ -38,7 +38,7 @@ def find_circuit(
     )
     circuit = selection.top_n(scores, round(settings["fraction"] * model.graph.n_edges))
     log.info(
-        "%d of %d edges kept of %d requested; completeness gap %.3f",
+        "%d of %d edges kept of %d requested; completeness gap %s",
         circuit.n_edges,
         model.graph.n_edges,
         circuit.requested,

@@ -8,6 +8,7 @@ Shapes: B examples, T positions, H heads, E head width, D model width, V vocabul
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import Tensor
 from rewire.errors import InputError
 
 KeyValue = tuple[Tensor, Tensor]  # keys and values, [B, H, T, E] each
+Patch = Callable[[str, int, Tensor], Tensor]  # "z" or "mlp_out", layer, value -> the value to use
 
 
 @dataclass
@@ -182,11 +184,13 @@ class ResidualStream:
         start: int,
         past: list[KeyValue] | None,
         keys_values: list[KeyValue] | None = None,
+        patch: Patch | None = None,
     ) -> Trace:
         """Run the blocks on token embeddings [B, W, D] at positions start..start+W-1.
 
         ``past``: keys and values of the positions before (from ``prefix``), None if start is 0.
-        ``keys_values``: a list to fill with this window's own. Under autograd, every tensor of the trace can be
+        ``keys_values``: a list to fill with this window's own. ``patch``: may replace what heads or an MLP write.
+        Under autograd, every tensor of the trace can be
         differentiated on its own: ``mlp_in`` and ``final`` are aliases that only the norm behind them reads.
         """
         trace = Trace()
@@ -196,9 +200,13 @@ class ResidualStream:
             z, own = self.attend(qkv, start, past[layer] if past else None)
             if keys_values is not None:
                 keys_values.append(own)
+            if patch is not None:
+                z = patch("z", layer, z)
             middle = x + self.attention_out(layer, z)
             mlp_in = (x if self.parallel else middle).view_as(x)
             mlp_out = self.mlp(layer, mlp_in)
+            if patch is not None:
+                mlp_out = patch("mlp_out", layer, mlp_out)
             trace.residual.append(x)
             trace.qkv.append(qkv)
             trace.z.append(z)

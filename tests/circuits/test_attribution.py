@@ -11,7 +11,7 @@ from rewire.errors import InputError
 from rewire.models import load
 from rewire.pairs import TokenPairs
 
-METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted")
+METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted", "EAP-IG-activations")
 SELECT = {"topn": selection.top_n, "greedy": selection.greedy}
 
 
@@ -22,7 +22,8 @@ def test_scores_and_circuits_are_the_published_librarys(case, method, metric):
     if expected is None:
         assert (method, metric) == ("EAP", "kl")  # its gradient is 0 on the clean run
         return
-    scores = attribution.attribute(case.model, case.pairs, metric, method, steps=5, grid="left")
+    options = {"steps": 3, "grid": "right"} if method == "EAP-IG-activations" else {"steps": 5, "grid": "left"}
+    scores = attribution.attribute(case.model, case.pairs, metric, method, **options)
     assert (scores.values - expected).norm() <= 1e-4 * expected.norm()
     torch.testing.assert_close(scores.values, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
     compared = 0

@@ -11,6 +11,7 @@ so only <delta_u, x_hat> and a scalar c a head are needed beside the product wit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -18,30 +19,30 @@ from torch import Tensor
 
 from rewire.circuits.evaluation import evaluate
 from rewire.circuits.graph import Graph
-from rewire.circuits.interventions import Constants, constants
+from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
 from rewire.circuits.selection import Circuit, Scores
 from rewire.errors import InputError
 from rewire.models import Model
 from rewire.pairs import TokenPairs
 from rewire.progress import bar
-from rewire.residual import ResidualStream, Trace
+from rewire.residual import Patch, ResidualStream, Trace
 
 GRIDS = ("left", "right", "midpoint")
-METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted", "exact")
+METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted", "EAP-IG-activations", "exact")
 
 
 def interpolation(method: str, steps: int, grid: str) -> list[float]:
-    """The alphas at which gradients are averaged: 0 = corrupted embedding, 1 = clean."""
+    """The alphas at which gradients are averaged: 0 = corrupted, 1 = clean."""
     if method == "EAP":
         return [1.0]
     if method == "clean-corrupted":
         return [1.0, 0.0]
-    if method != "EAP-IG-inputs":
+    if method not in ("EAP-IG-inputs", "EAP-IG-activations"):
         raise InputError(f"method {method!r} is not one of {', '.join(METHODS)}")
     if grid not in GRIDS or steps < 1:
         raise InputError(
-            f"EAP-IG-inputs with {steps} steps on grid {grid!r}: steps >= 1, grid one of {', '.join(GRIDS)}"
+            f"{method} with {steps} steps on grid {grid!r}: steps >= 1, grid one of {', '.join(GRIDS)}"
         )
     shift = {"left": 0.0, "right": 1.0, "midpoint": 0.5}[grid]
     return [(k + shift) / steps for k in range(steps)]
@@ -70,20 +71,22 @@ def attribute(
     model.check_length(pairs.clean.shape[1])
     if method == "exact":
         return exact(model, pairs, metric, batch_tokens, intervention)
-    alphas = interpolation(method, steps, grid)
-    if intervention != "patching" and method != "EAP":
+    points = interpolation(method, steps, grid)
+    if intervention != "patching" and method in ("EAP-IG-inputs", "clean-corrupted"):
         raise InputError(f"method {method!r} needs the intervention patching, not {intervention!r}")
     outputs = constants(stream, pairs, intervention, batch_tokens)
     total = torch.zeros(graph.n_sources, graph.n_destinations, dtype=torch.float64)
     integral = change = 0.0
     with bar(len(pairs), "attribution", "pair") as progress:
         for _, batch in pairs.batches(batch_tokens):
-            result = attribute_batch(stream, graph, batch, metric, alphas, outputs)
+            result = attribute_batch(PairRuns(stream, batch, outputs), graph, metric, method, points)
             total += result.scores
             integral += result.integral
             change += result.change
             progress.update(len(batch))
-    gap = abs(integral - change) / abs(change) if change else float("nan")
+    gap = None
+    if intervention == "patching" and method != "EAP-IG-activations":
+        gap = abs(integral - change) / abs(change) if change else float("nan")
     return Scores((total / len(pairs)).float(), graph, method, metric, gap)
 
 
@@ -132,28 +135,58 @@ class _BatchResult:
     change: float  # M(corrupted) - M(clean)
 
 
+@dataclass(frozen=True)
+class _Point:
+    """One run whose gradients are taken: a token embedding [B, W, D] and, for one component, what it writes instead."""
+
+    embedding: Tensor
+    patch: Patch | None = None
+
+
+def inputs_points(runs: PairRuns, alphas: list[float]) -> Iterator[_Point]:
+    """x' + alpha (x - x') at the token embedding, everything later flowing freely."""
+    for alpha in alphas:
+        yield _Point(torch.lerp(runs.corrupted_embedding, runs.clean_embedding, alpha))
+
+
+def activations_points(runs: PairRuns, alphas: list[float]) -> Iterator[_Point]:
+    """The clean run with the output of one component (the embedding, a layer's heads, an MLP) on the way to ablated."""
+    clean, ablated = runs.clean, runs.ablated
+    for alpha in alphas:
+        yield _Point(torch.lerp(runs.ablated_embedding, runs.clean_embedding, alpha))
+    for layer in range(runs.stream.n_layers):
+        for kind, new, old in (
+            ("z", ablated.z[layer], clean.z[layer]),
+            ("mlp_out", ablated.mlp_out[layer], clean.mlp_out[layer]),
+        ):
+            for alpha in alphas:
+                yield _Point(runs.clean_embedding, replacing(kind, layer, torch.lerp(new, old, alpha)))
+
+
+def replacing(kind: str, layer: int, value: Tensor) -> Patch:
+    """A patch that sets one component's output to ``value``."""
+    return lambda name, at, current: value if (name, at) == (kind, layer) else current
+
+
 def attribute_batch(
-    stream: ResidualStream,
-    graph: Graph,
-    pairs: TokenPairs,
-    metric: str,
-    alphas: list[float],
-    outputs: Constants | None,
+    runs: PairRuns, graph: Graph, metric: str, method: str, alphas: list[float]
 ) -> _BatchResult:
     """Scores of one batch, summed over its examples."""
-    runs = PairRuns(stream, pairs, outputs)
+    stream = runs.stream
     difference = runs.ablated_embedding - runs.clean_embedding
     delta = source_differences(stream, difference, runs.clean, runs.ablated)
     change = runs.measure(metric, runs.references.corrupted) - runs.measure(metric, runs.references.clean)
-    gradients = _Gradients(stream, graph, delta, weight=1 / len(alphas))
+    points = list((activations_points if method == "EAP-IG-activations" else inputs_points)(runs, alphas))
+    gradients = _Gradients(stream, graph, delta, weight=1 / len(points))
     at_embedding = torch.zeros_like(difference)
-    for alpha in alphas:
-        embedding = torch.lerp(runs.corrupted_embedding, runs.clean_embedding, alpha).requires_grad_()
-        trace = runs.run(embedding)
+    for point in points:
+        embedding = point.embedding.clone().requires_grad_()
+        trace = runs.run(embedding, point.patch)
         assert trace.final is not None
         value = runs.measure(metric, runs.target_logits(trace.final)).sum()
-        grads = torch.autograd.grad(value, [embedding, *trace.qkv, *trace.mlp_in, trace.final])
-        at_embedding += grads[0] / len(alphas)
+        inputs = [embedding, *trace.qkv, *trace.mlp_in, trace.final]
+        grads = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
+        at_embedding += grads[0] / len(points)
         gradients.add(trace, list(grads[1:]))
     integral = float((difference * at_embedding).double().sum())
     return _BatchResult(gradients.scores(), integral, float(change.double().sum()))

@@ -8,7 +8,7 @@ from torch import Tensor
 from rewire.circuits.interventions import Constants, ablated_trace
 from rewire.circuits.metrics import References, measure
 from rewire.pairs import TokenPairs
-from rewire.residual import KeyValue, ResidualStream, Trace
+from rewire.residual import KeyValue, Patch, ResidualStream, Trace
 
 
 class PairRuns:
@@ -40,9 +40,9 @@ class PairRuns:
             self.target_logits(self.clean.final), self.target_logits(self.corrupted.final)
         )
 
-    def run(self, embedding: Tensor) -> Trace:
+    def run(self, embedding: Tensor, patch: Patch | None = None) -> Trace:
         """The model on token embeddings [B, W, D] placed in the window."""
-        return self.stream.run(embedding, self.start, self.past)
+        return self.stream.run(embedding, self.start, self.past, patch=patch)
 
     def target_logits(self, final: Tensor | None) -> Tensor:
         """[N, V]: logits where the N target tokens are read, from the residual stream [B, W, D] before the final norm."""
