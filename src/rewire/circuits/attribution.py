@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from rewire.circuits.evaluation import evaluate
+from rewire.circuits.flow_routes import flow_routes
 from rewire.circuits.graph import Graph
 from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
@@ -29,7 +30,14 @@ from rewire.progress import bar
 from rewire.residual import Patch, ResidualStream, Trace
 
 GRIDS = ("left", "right", "midpoint")
-METHODS = ("EAP", "EAP-IG-inputs", "clean-corrupted", "EAP-IG-activations", "exact")
+METHODS = (
+    "EAP",
+    "EAP-IG-inputs",
+    "clean-corrupted",
+    "EAP-IG-activations",
+    "information-flow-routes",
+    "exact",
+)
 
 
 def interpolation(method: str, steps: int, grid: str) -> list[float]:
@@ -63,12 +71,15 @@ def attribute(
     ``.completeness_gap``: |integral - (M(corrupted) - M(clean))| / |M(corrupted) - M(clean)| over the mean metric.
     ``batch_tokens`` bounds memory and does not change the result: the mean is per example.
     ``intervention``: what an ablated source writes; integrated methods interpolate the pair's embeddings and need
-    ``patching``. ``exact`` runs the model once an edge without it: for small models.
+    ``patching``. ``exact`` runs the model once an edge without it: for small models. ``information-flow-routes`` reads the clean run
+    alone and no metric.
     Errors: InputError for an unknown method, grid or metric, or an example longer than the context.
     """
     stream = model.stream
     graph = model.graph
     model.check_length(pairs.clean.shape[1])
+    if method == "information-flow-routes":
+        return flow_routes(model, pairs, batch_tokens)
     if method == "exact":
         return exact(model, pairs, metric, batch_tokens, intervention)
     points = interpolation(method, steps, grid)
