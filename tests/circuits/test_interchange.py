@@ -83,3 +83,42 @@ def test_files_of_another_kind_are_named(tmp_path):
     for read in (interchange.read_scores, interchange.read_eap_json):
         with pytest.raises(InputError, match="noise"):
             read(path)
+
+
+def test_binary_files_come_back_exactly(found, tmp_path):
+    scores, circuit = found
+    interchange.write_eap_pt(circuit, scores, tmp_path / "circuit.pt")
+    again, kept = interchange.read_eap_pt(tmp_path / "circuit.pt")
+    assert torch.equal(again.values, scores.values) and torch.equal(kept.mask, circuit.mask)
+    content = torch.load(tmp_path / "circuit.pt", weights_only=True)
+    assert (
+        content["src_nodes"] == circuit.graph.sources and content["dst_nodes"] == circuit.graph.destinations
+    )
+
+
+@pytest.mark.parametrize("how", ["no scores", "wrong size", "nan", "code", "noise"])
+def test_broken_binary_files_are_named(found, tmp_path, how):
+    scores, circuit = found
+    path = tmp_path / "circuit.pt"
+    interchange.write_eap_pt(circuit, scores, path)
+    content = torch.load(path, weights_only=True)
+    if how == "no scores":
+        del content["edges_scores"]
+    elif how == "wrong size":
+        content["edges_in_graph"] = content["edges_in_graph"][1:]
+    elif how == "nan":
+        content["edges_scores"][0, 0] = float("nan")
+    elif how == "code":
+        content["cfg"] = Runs()
+    torch.save(content, path)
+    if how == "noise":
+        path.write_bytes(b"not a file of torch")
+    with pytest.raises(InputError, match=r"circuit\.pt"):
+        interchange.read_eap_pt(path)
+
+
+class Runs:
+    """A pickle that would run code when it is loaded."""
+
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code ran')",)

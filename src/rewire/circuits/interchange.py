@@ -1,10 +1,11 @@
-"""Circuits and scores as files: our safetensors, and the JSON of the published EAP-IG library."""
+"""Circuits and scores as files: our safetensors, and the JSON and .pt of the published EAP-IG library."""
 
 from __future__ import annotations
 
 import json
 import os
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -61,15 +62,71 @@ def write_eap_json(circuit: Circuit, scores: Scores, path: str | Path) -> None:
         for v, destination in enumerate(graph.destinations)
         for u, source in enumerate(graph.sources[: int(graph.readable[v])])
     }
-    described = {
+    partial = Path(path).with_name(f".{Path(path).name}.partial")
+    partial.write_text(json.dumps({"cfg": described_graph(graph), "nodes": nodes, "edges": edges}))
+    os.replace(partial, path)
+
+
+def write_eap_pt(circuit: Circuit, scores: Scores, path: str | Path) -> None:
+    """The circuit and all scores as the published EAP-IG library writes them in binary (``Graph.to_pt``)."""
+    graph = circuit.graph
+    content = {
+        "cfg": described_graph(graph),
+        "src_nodes": graph.sources,
+        "dst_nodes": graph.destinations,
+        "edges_scores": scores.values,
+        "edges_in_graph": circuit.mask,
+        "nodes_in_graph": circuit.nodes,
+    }
+    partial = Path(path).with_name(f".{Path(path).name}.partial")
+    torch.save(content, partial)
+    os.replace(partial, path)
+
+
+def read_eap_pt(path: str | Path) -> tuple[Scores, Circuit]:
+    """A binary file of the published EAP-IG library; only tensors and plain values are loaded (``weights_only``).
+
+    Errors: InputError that names the file and the key: not such a file, missing keys, wrong sizes, scores that are
+    not finite.
+    """
+    try:
+        content = torch.load(path, weights_only=True)
+        graph = graph_of(content["cfg"])
+        values, mask = content["edges_scores"].float(), content["edges_in_graph"].bool()
+    except (OSError, RuntimeError, UnpicklingError, EOFError, AttributeError) as error:
+        raise InputError(
+            f"{path}: not a circuit file: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        ) from error
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a circuit file, key {error} is missing") from error
+    for name, tensor in (("edges_scores", values), ("edges_in_graph", mask)):
+        if tensor.shape != graph.mask.shape:
+            raise InputError(
+                f"{path}: {name} is {list(tensor.shape)}, the graph needs {list(graph.mask.shape)}"
+            )
+    bad = (~torch.isfinite(values) & graph.mask).nonzero().tolist()
+    if bad:
+        raise InputError(f"{path}: the score of edge {graph.edge_name(*bad[0])!r} is not finite")
+    mask &= graph.mask
+    values = torch.where(graph.mask, values, torch.zeros_like(values))
+    return Scores(values, graph, "unknown", "unknown"), Circuit(mask, graph, int(mask.sum()))
+
+
+def described_graph(graph: Graph) -> dict[str, int | bool]:
+    """A graph as the published library's ``cfg``."""
+    return {
         "n_layers": graph.n_layers,
         "n_heads": graph.n_heads,
         "parallel_attn_mlp": graph.parallel,
         "d_model": graph.d_model,
     }
-    partial = Path(path).with_name(f".{Path(path).name}.partial")
-    partial.write_text(json.dumps({"cfg": described, "nodes": nodes, "edges": edges}))
-    os.replace(partial, path)
+
+
+def graph_of(described: Any) -> Graph:
+    """The graph that a ``cfg`` describes. Errors: KeyError for a missing entry."""
+    return Graph(
+        described["n_layers"], described["n_heads"], described["d_model"], described["parallel_attn_mlp"]
+    )
 
 
 def read_eap_json(path: str | Path) -> tuple[Scores, Circuit]:
@@ -80,10 +137,7 @@ def read_eap_json(path: str | Path) -> tuple[Scores, Circuit]:
     """
     try:
         content = json.loads(Path(path).read_text())
-        described, edges = content["cfg"], content["edges"]
-        graph = Graph(
-            described["n_layers"], described["n_heads"], described["d_model"], described["parallel_attn_mlp"]
-        )
+        graph, edges = graph_of(content["cfg"]), content["edges"]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not a JSON file: {error}") from error
     except (KeyError, TypeError) as error:

@@ -11,7 +11,7 @@ from torch import Tensor
 from rewire.errors import InputError
 from rewire.pairs import Targets
 
-METRICS = ("nll", "kl", "kl_corrupted", "logit_diff")
+METRICS = ("nll", "kl", "kl_corrupted", "logit_diff", "prob_diff", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ def measure(metric: str, logits: Tensor, targets: Targets, references: Reference
     ``nll``: mean negative log-likelihood of the target tokens, nats a token.
     ``kl``: KL(clean || run), a sum over the vocabulary, mean over the target positions, nats; ``kl_corrupted``:
     KL(corrupted || run), likewise.
-    ``logit_diff``: logit(last target) - logit(wrong token), where the last target is read.
+    ``logit_diff``: logit(last target) - logit(wrong token), where the last target is read; ``prob_diff``: the same of
+    probabilities. ``accuracy``: share of the target tokens that are the run's most likely ones, 0..1; no gradient.
     """
     if logits.dtype != torch.float64:
         logits = logits.float()  # half precision is measured in float32
@@ -39,11 +40,13 @@ def measure(metric: str, logits: Tensor, targets: Targets, references: Reference
         log_reference = F.log_softmax(reference.to(logits.dtype), dim=-1)
         divergence = F.kl_div(F.log_softmax(logits, dim=-1), log_reference, log_target=True, reduction="none")
         return targets.mean_per_example(divergence.sum(dim=-1))
-    if metric == "logit_diff":
+    if metric == "accuracy":
+        return targets.mean_per_example((logits.argmax(dim=-1) == targets.token).to(logits.dtype))
+    if metric in ("logit_diff", "prob_diff"):
         if targets.wrong_token is None:
-            raise InputError("metric logit_diff needs pairs with a wrong_token")
+            raise InputError(f"metric {metric} needs pairs with a wrong_token")
         last = targets.last()
-        chosen = logits[last]
+        chosen = logits[last] if metric == "logit_diff" else logits[last].softmax(dim=-1)
         right = chosen.gather(1, targets.token[last][:, None])
         return (right - chosen.gather(1, targets.wrong_token[:, None])).squeeze(1)
     raise InputError(f"metric {metric!r} is not one of {', '.join(METRICS)}")
