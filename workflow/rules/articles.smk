@@ -1,17 +1,6 @@
 """Articles of every dataset and split as one table each."""
 
 
-def article_file(wildcards):
-    """The local file behind a split, if there is one."""
-    entry = DATASETS[wildcards.dataset]
-    if entry["source"] != "files":
-        return []
-    name = entry["splits"][wildcards.split].split("[")[0]
-    return [
-        os.path.expandvars(path) for key, path in entry["files"].items() if key == name
-    ]
-
-
 rule write_articles:
     """One split of a dataset: id, article, summary."""
     input:

@@ -1,21 +1,7 @@
 """Base models and their fine-tuning: results/checkpoints/{model}/{dataset}/{checkpoint}/ in transformers' format."""
 
 CELL = "results/checkpoints/{model}/{dataset}"
-FOLDER = CELL + "/{checkpoint}"
-
-
-def tokenizer_files(wildcards):
-    """The files of a tokenizer that a model from scratch takes over."""
-    path = MODELS[wildcards.model]["tokenizer"].get("path")
-    return (
-        sorted(
-            str(file)
-            for file in Path(os.path.expandvars(path)).glob("*")
-            if file.is_file()
-        )
-        if path
-        else []
-    )
+FOLDER = f"{CELL}/{{checkpoint}}"
 
 
 rule pretrain:
@@ -26,8 +12,8 @@ rule pretrain:
         validation="results/articles/{dataset}/validation.parquet",
         tokenizer=tokenizer_files,
     output:
-        folder=directory(CELL + "/base"),
-        table=CELL + "/pretraining.parquet",
+        folder=directory(f"{CELL}/base"),
+        table=f"{CELL}/pretraining.parquet",
     log:
         "logs/checkpoints/{model}/{dataset}/pretrain.log",
     benchmark:
@@ -41,7 +27,7 @@ rule pretrain:
         gpu=gpu,
     params:
         model=lambda wildcards: ordered(MODELS[wildcards.model]),
-        work=CELL + "/.pretraining",
+        work=f"{CELL}/.pretraining",
     script:
         "../scripts/pretrain.py"
 
@@ -50,8 +36,9 @@ rule copy_base:
     """A base model from the Hub or a local directory."""
     input:
         code=code("copy_checkpoint.py"),
+        files=base_files,
     output:
-        directory(CELL + "/base"),
+        directory(f"{CELL}/base"),
     log:
         "logs/checkpoints/{model}/{dataset}/base.log",
     wildcard_constraints:
@@ -68,18 +55,21 @@ rule copy_checkpoint:
     """A published fine-tuned model that stands in for training."""
     input:
         code=code("copy_checkpoint.py"),
+        files=published_files,
     output:
         directory(FOLDER),
     log:
         "logs/checkpoints/{model}/{dataset}/{checkpoint}.log",
     wildcard_constraints:
         model=names(PUBLISHED),
-        checkpoint="(?!base).*",
+        checkpoint=names(PUBLISHED_CHECKPOINTS),
     conda:
         "../../envs/rewire.yaml"
     params:
         source=lambda wildcards: {
-            "path": MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint]
+            "allow_pickle": MODELS[wildcards.model].get("allow_pickle", False),
+            "path": MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint],
+            "source": "local",
         },
     script:
         "../scripts/copy_checkpoint.py"
@@ -89,12 +79,12 @@ rule finetune:
     """Fine-tuning on summaries, with a checkpoint at each configured step."""
     input:
         code=code("finetune.py"),
-        base=CELL + "/base",
+        base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
     output:
         folders=[directory(f"{CELL}/{name}") for name in STEP_OF if name != "base"],
-        table=CELL + "/training.parquet",
+        table=f"{CELL}/training.parquet",
     log:
         "logs/checkpoints/{model}/{dataset}/finetune.log",
     benchmark:
@@ -110,7 +100,7 @@ rule finetune:
         training=section("checkpoints"),
         steps=[step for name, step in STEP_OF.items() if name != "base"],
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
-        work=CELL + "/.finetuning",
+        work=f"{CELL}/.finetuning",
     script:
         "../scripts/finetune.py"
 
@@ -125,9 +115,10 @@ rule downloads:
     """Target: what the Hub holds, fetched before a run without a network."""
     input:
         [
-            CELL.format(model=m, dataset=d) + "/base"
+            FOLDER.format(model=m, dataset=d, checkpoint=c)
             for m, d in RUNS
-            if MODELS[m]["source"] == "hub"
+            for c in checkpoints(m)
+            if m in PUBLISHED or (c == "base" and MODELS[m]["source"] == "hub")
         ],
         [
             f"results/articles/{d}/{split}.parquet"

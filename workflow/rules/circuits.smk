@@ -10,8 +10,8 @@ rule find_circuit:
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
     output:
-        scores=CIRCUIT + "/scores.safetensors",
-        circuit=CIRCUIT + "/circuit.json",
+        scores=f"{CIRCUIT}/scores.safetensors",
+        circuit=f"{CIRCUIT}/circuit.json",
     log:
         "logs/circuits/{model}/{dataset}/{checkpoint}.log",
     benchmark:
@@ -29,4 +29,4 @@ rule find_circuit:
 rule circuits:
     """Target: the circuit of every checkpoint of every run."""
     input:
-        each_checkpoint(CIRCUIT + "/circuit.json"),
+        each_checkpoint(f"{CIRCUIT}/circuit.json"),

@@ -2,27 +2,21 @@
 
 CLAIM_TABLES = {
     "effect": "results/pairs/{model}/{dataset}/effect.parquet",
-    "heads": DIFFERENTIAL.replace("{checkpoint}", "{last}") + "/heads.parquet",
+    "heads": f"{DIFFERENTIAL}/heads.parquet".replace("{checkpoint}", "{last}"),
     "faithfulness_base": FAITHFULNESS.replace("{checkpoint}", "base"),
     "faithfulness": FAITHFULNESS.replace("{checkpoint}", "{last}"),
     "evolution": EVOLUTION,
-    "criticality": LORA + "/criticality.parquet",
-    "bakeoff": LORA + "/bakeoff.parquet",
+    "criticality": f"{LORA}/criticality.parquet",
+    "bakeoff": f"{LORA}/bakeoff.parquet",
     "summaries_base": SUMMARIES.replace("{checkpoint}", "base"),
     "summaries": SUMMARIES.replace("{checkpoint}", "{last}"),
 }
 
 
-def claim_inputs(table):
-    return [
-        CLAIM_TABLES[table].format(model=m, dataset=d, last=last(m)) for m, d in RUNS
-    ]
-
-
 rule judge_claims:
     """One row a claim and run: published value, ours with its interval, verdict."""
     input:
-        **{table: claim_inputs(table) for table in CLAIM_TABLES},
+        **{table: at_last(pattern) for table, pattern in CLAIM_TABLES.items()},
         code=code("claims.py"),
     output:
         parquet="results/claims.parquet",

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from snakemake.utils import validate
 ROOT = Path(workflow.basedir)
 SOURCE = ROOT / "src"
 # scripts import the library from here, in whichever environment they run
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(SOURCE), *filter(None, [os.environ.get("PYTHONPATH")])]
+os.environ.update(
+    PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
 
 try:
@@ -41,12 +42,17 @@ for number, (model, dataset) in enumerate(RUNS):
             )
 SPLITS = ("train", "validation", "test")
 CORRUPTIONS = config["pairs"]["corruptions"]
-for section in ("circuits", "faithfulness"):
-    if config["circuits"]["corruption"] not in CORRUPTIONS:
-        wanted = config["circuits"]["corruption"]
-        raise WorkflowError(
-            f"config: circuits.corruption: {wanted!r} is not in pairs.corruptions ({', '.join(CORRUPTIONS)})"
-        )
+if config["circuits"]["corruption"] not in CORRUPTIONS:
+    raise WorkflowError(
+        f"config: circuits.corruption: {config['circuits']['corruption']!r} "
+        f"is not in pairs.corruptions ({', '.join(CORRUPTIONS)})"
+    )
+JUDGED = config["summaries"]["split"]
+if JUDGED in ("train", config["pairs"]["split"]):
+    raise WorkflowError(
+        f"config: summaries.split: {JUDGED!r} is used for training or pairs too; "
+        "summaries are judged on articles that chose nothing"
+    )
 STEPS = config["checkpoints"]["steps"]
 LAST = config["checkpoints"]["training"]["steps"]
 if any(step >= LAST for step in STEPS):
@@ -69,6 +75,9 @@ def with_source(*sources):
 
 
 PUBLISHED = [name for name, entry in MODELS.items() if "checkpoints" in entry]
+PUBLISHED_CHECKPOINTS = sorted(
+    {name for model in PUBLISHED for name in MODELS[model]["checkpoints"]}
+)
 TRAINED = [name for name in MODELS if name not in PUBLISHED]
 
 
@@ -134,7 +143,7 @@ def gpu(wildcards):
     """One GPU a job on a cluster or where there is one; none on a machine without, so that jobs run side by side."""
     executor = workflow.executor_plugin
     local = executor is None or executor.common_settings.local_exec
-    return 1 if not local or Path("/dev/nvidia0").exists() else 0
+    return 1 if not local or shutil.which("nvidia-smi") else 0
 
 
 def figure(name):
@@ -173,3 +182,62 @@ def of_checkpoints(pattern, which=checkpoints):
         )
 
     return paths
+
+
+def files_in(*folders):
+    """The files of local folders (environment variables filled in), as inputs; nothing for a Hub id."""
+    paths = [Path(os.path.expandvars(folder)) for folder in folders if folder]
+    return sorted(
+        str(file) for path in paths for file in path.glob("*") if file.is_file()
+    )
+
+
+def article_file(wildcards):
+    """The local file behind a split, if there is one."""
+    entry = DATASETS[wildcards.dataset]
+    if entry["source"] != "files":
+        return []
+    name = entry["splits"][wildcards.split].split("[")[0]
+    return [
+        os.path.expandvars(path) for key, path in entry["files"].items() if key == name
+    ]
+
+
+def tokenizer_files(wildcards):
+    """The files of a tokenizer that a model from scratch takes over."""
+    return files_in(MODELS[wildcards.model]["tokenizer"].get("path"))
+
+
+def base_files(wildcards):
+    """The files behind a base model that is not on the Hub, and behind its adapter."""
+    entry = MODELS[wildcards.model]
+    return files_in(entry.get("path"), entry.get("adapter"))
+
+
+def published_files(wildcards):
+    """The files behind a published checkpoint that is a local directory."""
+    return files_in(MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint])
+
+
+def last_checkpoint(pattern):
+    """Input function: ``pattern`` at the last checkpoint of the wildcards' model."""
+    return of_checkpoints(pattern, lambda model: [last(model)])
+
+
+def tuned(model):
+    """Every checkpoint but the base."""
+    return checkpoints(model)[1:]
+
+
+def figures_of(model, figures):
+    """Those of ``figures`` that a model has: published checkpoints have no training curve."""
+    return [name for name in figures if name != "training" or model in TRAINED]
+
+
+def title(wildcards):
+    return f"{wildcards.model} on {wildcards.dataset}"
+
+
+def at_last(pattern):
+    """``pattern`` for every run; its {last} is the last checkpoint of the run's model."""
+    return [pattern.format(model=m, dataset=d, last=last(m)) for m, d in RUNS]

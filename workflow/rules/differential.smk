@@ -10,12 +10,12 @@ rule compare_with_base:
     """Per layer and head, example by example."""
     input:
         code=code("differential.py"),
-        base=CELL + "/base",
+        base=f"{CELL}/base",
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
     output:
-        layers=DIFFERENTIAL + "/layers.parquet",
-        heads=DIFFERENTIAL + "/heads.parquet",
+        layers=f"{DIFFERENTIAL}/layers.parquet",
+        heads=f"{DIFFERENTIAL}/heads.parquet",
     log:
         "logs/differential/{model}/{dataset}/{checkpoint}.log",
     benchmark:
@@ -33,4 +33,4 @@ rule compare_with_base:
 rule differential:
     """Target: the differential analysis of every checkpoint of every run."""
     input:
-        each_checkpoint(DIFFERENTIAL + "/heads.parquet"),
+        each_checkpoint(f"{DIFFERENTIAL}/heads.parquet"),

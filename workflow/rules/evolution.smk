@@ -7,7 +7,7 @@ rule compare_circuits:
     """Every checkpoint's circuit against the previous one's and the base's."""
     input:
         code=code("evolution.py"),
-        scores=of_checkpoints(CIRCUIT + "/scores.safetensors"),
+        scores=of_checkpoints(f"{CIRCUIT}/scores.safetensors"),
     output:
         EVOLUTION,
     log:

@@ -9,7 +9,7 @@ rule evaluate_circuit:
         code=code("faithfulness.py"),
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
-        scores=CIRCUIT + "/scores.safetensors",
+        scores=f"{CIRCUIT}/scores.safetensors",
     output:
         FAITHFULNESS,
     log:

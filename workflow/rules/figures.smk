@@ -12,24 +12,11 @@ FIGURES = [
 ]
 
 
-def figures_of(model):
-    """The figures of a model: published checkpoints have no training curve."""
-    return [name for name in FIGURES if name != "training" or model in TRAINED]
-
-
-def title(wildcards):
-    return f"{wildcards.model} on {wildcards.dataset}"
-
-
-def tuned(model):
-    return checkpoints(model)[1:]
-
-
 rule draw_training:
     """Losses, learning rate and gradient norm of the fine-tuning."""
     input:
         code=code("figure_training.py"),
-        table=CELL + "/training.parquet",
+        table=f"{CELL}/training.parquet",
     output:
         **figure("training"),
     log:
@@ -63,8 +50,8 @@ rule draw_layers:
     """What changes in which layer, over the checkpoints."""
     input:
         code=code("figure_layers.py"),
-        layers=of_checkpoints(DIFFERENTIAL + "/layers.parquet", tuned),
-        heads=of_checkpoints(DIFFERENTIAL + "/heads.parquet", tuned),
+        layers=of_checkpoints(f"{DIFFERENTIAL}/layers.parquet", tuned),
+        heads=of_checkpoints(f"{DIFFERENTIAL}/heads.parquet", tuned),
     output:
         **figure("layers"),
     log:
@@ -84,7 +71,7 @@ rule draw_heads:
     input:
         code=code("figure_heads.py"),
         heads=of_checkpoints(
-            DIFFERENTIAL + "/heads.parquet", lambda model: [last(model)]
+            f"{DIFFERENTIAL}/heads.parquet", lambda model: [last(model)]
         ),
     output:
         **figure("heads"),
@@ -139,7 +126,7 @@ rule draw_circuit:
     """The last checkpoint's circuit."""
     input:
         code=code("figure_circuit.py"),
-        circuit=of_checkpoints(CIRCUIT + "/circuit.json", lambda model: [last(model)]),
+        circuit=of_checkpoints(f"{CIRCUIT}/circuit.json", lambda model: [last(model)]),
     output:
         **figure("circuit"),
     log:
@@ -156,7 +143,7 @@ rule draw_bakeoff:
     """ROUGE and right facts of every LoRA strategy."""
     input:
         code=code("figure_bakeoff.py"),
-        table=LORA + "/bakeoff.parquet",
+        table=f"{LORA}/bakeoff.parquet",
     output:
         **figure("bakeoff"),
     log:
@@ -191,6 +178,6 @@ rule figures:
         [
             f"results/figures/{m}/{d}/{name}.png"
             for m, d in RUNS
-            for name in figures_of(m)
+            for name in figures_of(m, FIGURES)
         ],
         rules.draw_claims.output,

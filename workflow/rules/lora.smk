@@ -1,24 +1,19 @@
 """The LoRA bake-off: the same budget on different layers."""
 
 LORA = "results/lora/{model}/{dataset}"
-ADAPTER = LORA + "/{strategy}/seed-{seed}"
-
-
-def last_checkpoint(pattern):
-    """Input function: ``pattern`` at the last checkpoint of the wildcards' model."""
-    return of_checkpoints(pattern, lambda model: [last(model)])
+ADAPTER = f"{LORA}/{{strategy}}/seed-{{seed}}"
 
 
 rule rank_layers:
     """How much each layer changed in fine-tuning, by the differential analysis and by the circuit."""
     input:
         code=code("lora_criticality.py"),
-        layers=last_checkpoint(DIFFERENTIAL + "/layers.parquet"),
-        heads=last_checkpoint(DIFFERENTIAL + "/heads.parquet"),
+        layers=last_checkpoint(f"{DIFFERENTIAL}/layers.parquet"),
+        heads=last_checkpoint(f"{DIFFERENTIAL}/heads.parquet"),
         before="results/circuits/{model}/{dataset}/base/scores.safetensors",
-        after=last_checkpoint(CIRCUIT + "/scores.safetensors"),
+        after=last_checkpoint(f"{CIRCUIT}/scores.safetensors"),
     output:
-        LORA + "/criticality.parquet",
+        f"{LORA}/criticality.parquet",
     log:
         "logs/lora/{model}/{dataset}/criticality.log",
     conda:
@@ -33,12 +28,12 @@ rule train_adapter:
     """One strategy, one seed: a PEFT adapter, its training table and its plan."""
     input:
         code=code("lora_adapter.py"),
-        base=CELL + "/base",
+        base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
-        criticality=LORA + "/criticality.parquet",
+        criticality=f"{LORA}/criticality.parquet",
     output:
-        directory(ADAPTER + "/adapter"),
+        directory(f"{ADAPTER}/adapter"),
     log:
         "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/adapter.log",
     benchmark:
@@ -68,7 +63,7 @@ rule train_adapter:
             }
         ),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
-        work=ADAPTER + "/.training",
+        work=f"{ADAPTER}/.training",
     script:
         "../scripts/lora_adapter.py"
 
@@ -77,11 +72,11 @@ rule summarize_adapter:
     """Greedy summaries of the adapted model and their measures."""
     input:
         code=code("summaries.py"),
-        checkpoint=CELL + "/base",
-        adapter=ADAPTER + "/adapter",
+        checkpoint=f"{CELL}/base",
+        adapter=f"{ADAPTER}/adapter",
         articles=HELD_OUT,
     output:
-        ADAPTER + "/summaries.parquet",
+        f"{ADAPTER}/summaries.parquet",
     log:
         "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/summaries.log",
     benchmark:
@@ -102,18 +97,18 @@ rule hold_bakeoff:
     input:
         code=code("bakeoff.py"),
         summaries=expand(
-            ADAPTER + "/summaries.parquet",
+            f"{ADAPTER}/summaries.parquet",
             strategy=STRATEGIES,
             seed=SEEDS,
             allow_missing=True,
         ),
         adapters=expand(
-            ADAPTER + "/adapter", strategy=STRATEGIES, seed=SEEDS, allow_missing=True
+            f"{ADAPTER}/adapter", strategy=STRATEGIES, seed=SEEDS, allow_missing=True
         ),
         base="results/summaries/{model}/{dataset}/base.parquet",
         full=last_checkpoint(SUMMARIES),
     output:
-        LORA + "/bakeoff.parquet",
+        f"{LORA}/bakeoff.parquet",
     log:
         "logs/lora/{model}/{dataset}/bakeoff.log",
     conda:
@@ -127,4 +122,4 @@ rule hold_bakeoff:
 rule bakeoff:
     """Target: the LoRA bake-off of every run."""
     input:
-        cells(LORA + "/bakeoff.parquet"),
+        cells(f"{LORA}/bakeoff.parquet"),

@@ -8,7 +8,7 @@ rule build_pairs:
     input:
         code=code("pairs.py"),
         articles=f"results/articles/{{dataset}}/{config['pairs']['split']}.parquet",
-        base=CELL + "/base",
+        base=f"{CELL}/base",
     output:
         PAIRS,
     log:

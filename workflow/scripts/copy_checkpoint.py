@@ -7,7 +7,7 @@ with job(snakemake.log[0], snakemake.threads):
 
     source = snakemake.params.source
     copy_checkpoint(
-        source.get("path") or source["id"],
+        source["id"] if source["source"] == "hub" else source["path"],
         snakemake.output[0],
         adapter=source.get("adapter"),
         allow_pickle=source.get("allow_pickle", False),

@@ -40,9 +40,11 @@ METHODS = (
 )
 
 
-def interpolation(method: str, steps: int, grid: str) -> list[float]:
+def interpolation(method: str, metric: str, steps: int, grid: str) -> list[float]:
     """The alphas at which gradients are averaged: 0 = corrupted, 1 = clean."""
     if method == "EAP":
+        if metric == "kl":
+            raise InputError("method EAP with metric kl: its gradient on the clean run is 0; take EAP-IG-inputs")
         return [1.0]
     if method == "clean-corrupted":
         return [1.0, 0.0]
@@ -82,7 +84,7 @@ def attribute(
         return flow_routes(model, pairs, batch_tokens)
     if method == "exact":
         return exact(model, pairs, metric, batch_tokens, intervention)
-    points = interpolation(method, steps, grid)
+    points = interpolation(method, metric, steps, grid)
     if intervention != "patching" and method in ("EAP-IG-inputs", "clean-corrupted"):
         raise InputError(f"method {method!r} needs the intervention patching, not {intervention!r}")
     outputs = constants(stream, pairs, intervention, batch_tokens)

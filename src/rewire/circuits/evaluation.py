@@ -135,9 +135,8 @@ class _CircuitRun:
         stream, trace = self.stream, self.runs.ablated
         letters = torch.arange(3)[:, None]
         columns = self.graph.first_destination(layer) + letters * stream.n_heads + heads  # [3, k]
-        wired = self.mask[: self.filled, columns].any(
-            dim=0
-        )  # [3, k]: inputs that an edge of the circuit reaches
+        # [3, k]: inputs that an edge of the circuit reaches; on the CPU, as what it indexes is
+        wired = self.mask[: self.filled, columns].any(dim=0).cpu()
         qkv = trace.qkv[layer][:, :, :, heads].clone()  # [B, W, 3, k, E]
         if wired.any():
             letter, place = wired.nonzero(as_tuple=True)
