@@ -81,7 +81,7 @@ def test_every_claim_of_the_config_can_be_judged() -> None:
         assert claim["measure"] in MEASURES, name
         assert len(claim["rule"]) == 1, name
         assert set(claim["rule"]) <= {"above", "below", "between"}, name
-        assert claim["published"] is None or isinstance(claim["published"], str), name
+        assert claim.get("published") is None or isinstance(claim["published"], str), name
         assert verdict(Estimate(0, 0, 0, 9), claim["rule"]) in VERDICTS
 
 
@@ -128,10 +128,15 @@ def test_judge(tables: dict[str, Path]) -> None:
 
 
 def test_claims_about_other_models_are_not_run(tables: dict[str, Path]) -> None:
-    row = judge("hurts", CLAIM | {"models": ["gpt2"]}, "small", "news", {})
+    row = judge("hurts", CLAIM | {"about": ["gpt2"]}, "small", "news", {})
     assert row["verdict"] == "not run"
     assert row["value"] is row["low"] is row["high"] is row["n"] is None
-    assert judge("hurts", CLAIM | {"models": ["gpt2"]}, "gpt2", "news", tables)["verdict"] == "supported"
+    assert (
+        judge("hurts", CLAIM | {"about": ["gpt2"]}, "mine", "news", tables, "gpt2")["verdict"] == "supported"
+    )
+    assert judge("hurts", CLAIM | {"about": ["gpt2"]}, "gpt2", "news", tables)["verdict"] == "not run", (
+        "a name is no id"
+    )
 
 
 def test_a_corruption_that_was_not_run(tables: dict[str, Path]) -> None:
@@ -187,7 +192,7 @@ def test_the_tables_hold_odd_text(tables: dict[str, Path], tmp_path: Path) -> No
         "none": None,
     }
     given_claims = {name: CLAIM | {"statement": text} for name, text in odd.items()}
-    given_claims["elsewhere"] = CLAIM | {"models": ["gpt2"]}
+    given_claims["elsewhere"] = CLAIM | {"about": ["gpt2"]}
     parquet, tsv = tmp_path / "claims.parquet", tmp_path / "claims.tsv"
     write_claims({("small", "news"): tables, ("big", "news"): tables}, given_claims, parquet, tsv)
     rows = read_table(parquet).to_pylist()

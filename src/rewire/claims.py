@@ -42,10 +42,14 @@ def write_claims(
     claims: Mapping[str, Mapping[str, Any]],
     parquet: str | Path,
     tsv: str | Path,
+    identities: Mapping[str, str] | None = None,
 ) -> None:
-    """One row a run and claim, to a parquet and a tab-separated table. ``runs``: (model, dataset) -> tables."""
+    """One row a run and claim, to a parquet and a tab-separated table. ``runs``: (model, dataset) -> tables.
+
+    ``identities``: model -> Hub id, of the models that come from the Hub.
+    """
     rows = [
-        judge(name, claim, model, dataset, tables)
+        judge(name, claim, model, dataset, tables, (identities or {}).get(model))
         for (model, dataset), tables in runs.items()
         for name, claim in claims.items()
     ]
@@ -58,14 +62,16 @@ def write_claims(
     os.replace(partial, tsv)
 
 
-def judge(name: str, claim: Mapping[str, Any], model: str, dataset: str, tables: Tables) -> dict[str, Any]:
-    """The row of one claim in one run. Errors: InputError for a measure that does not exist."""
+def judge(
+    name: str, claim: Mapping[str, Any], model: str, dataset: str, tables: Tables, identity: str | None = None
+) -> dict[str, Any]:
+    """The row of one claim in one run; ``identity``: the model's Hub id, if it has one. Errors: InputError for a measure that does not exist."""
     row: dict[str, Any] = {"claim": name, "model": model, "dataset": dataset}
     row |= {key: claim.get(key) for key in ("statement", "source", "published")}
     if claim["measure"] not in MEASURES:
         raise InputError(f"claims.{name}.measure: {claim['measure']!r} is not one of {', '.join(MEASURES)}")
     measure, unit = MEASURES[claim["measure"]]
-    if model not in claim.get("models", [model]):
+    if "about" in claim and identity not in claim["about"]:
         return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
     result = measure(tables)
     if result is None:
@@ -153,26 +159,47 @@ def attention_kl_peak(tables: Tables) -> Estimate:
 
 
 def circuit_minus_best_random(tables: Tables) -> Estimate | None:
-    """Lower end of the circuit's interval against the best random circuit, at 10 % of edges."""
+    """f of the circuit at 10 % of edges minus the largest f of its random circuits; examples resampled for all alike."""
     table = frame(tables, "faithfulness")
-    at = table[np.isclose(table["fraction"], 0.1)]
+    at = table[np.isclose(table["fraction"].fillna(-1), 0.1)]
     if not len(at):
         return None
-    circuit = at[at["circuit"] == "circuit"].iloc[0]
-    best = at[at["circuit"] == "random"]["normalised"].max()
-    return Estimate(
-        circuit["normalised"] - best,
-        circuit["normalised_low"] - best,
-        circuit["normalised_high"] - best,
-        int(circuit["examples"]),
-    )
+    rows = {name: table[table["circuit"] == name]["nll"].iloc[0] for name in ("clean", "corrupted")}
+    circuit = at[at["circuit"] == "circuit"]["nll"].iloc[0]
+    randoms = np.stack(at[at["circuit"] == "random"]["nll"].to_list())  # [draws, examples]
+    values = np.vstack([rows["clean"], rows["corrupted"], circuit, randoms])
+
+    def lead(index: np.ndarray, axis: int = -1) -> np.ndarray:
+        means = values[:, index.astype(int)].mean(axis=-1)  # [rows, ...]
+        faithful = (means[2:] - means[1]) / (means[0] - means[1])
+        return faithful[0] - faithful[1:].max(axis=0)
+
+    return statistics.estimate([np.arange(values.shape[1])], lead)
+
+
+def fact_share(name: str) -> Callable[[Tables], Estimate]:
+    """Right names and numbers over all that were generated, percent, pooled over articles."""
+
+    def measure(tables: Tables) -> Estimate:
+        table = frame(tables, name)
+
+        def share(right: np.ndarray, generated: np.ndarray, axis: int = -1) -> np.ndarray:
+            return 100 * right.sum(axis=axis) / np.maximum(generated.sum(axis=axis), 1)
+
+        return statistics.estimate([table["facts_right"], table["facts_generated"]], share)
+
+    return measure
+
+
+def rouge1(tables: Tables) -> Estimate:
+    return statistics.mean(frame(tables, "summaries")["rouge1"])
 
 
 def kl_percentage_change(tables: Tables) -> Estimate | None:
     values = []
     for name in ("faithfulness_base", "faithfulness"):
         table = frame(tables, name)
-        at = table[np.isclose(table["fraction"], 0.1) & (table["circuit"] == "circuit")]
+        at = table[np.isclose(table["fraction"].fillna(-1), 0.1) & (table["circuit"] == "circuit")]
         if not len(at):
             return None
         values.append(at.iloc[0])
@@ -217,6 +244,9 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "mask_effect": (mask_effect, NATS),
     "mask_minus_random_effect": (mask_minus_random_effect, NATS),
     "rouge1_gain": (rouge1_gain, POINTS),
+    "rouge1": (rouge1, "ROUGE-1"),
+    "base_fact_share": (fact_share("summaries_base"), "percent of facts"),
+    "fact_share": (fact_share("summaries"), "percent of facts"),
     "share_of_heads_with_falling_entropy": (share_of_heads_with_falling_entropy, "share of heads"),
     "attention_kl_peak": (attention_kl_peak, "layer"),
     "circuit_minus_best_random": (circuit_minus_best_random, "normalised faithfulness"),

@@ -24,12 +24,14 @@ SCHEMA = schema(
     requested_edges="int32",
     edges="int32",
     nodes="int32",
+    live_edges="int32",
     normalised="float64",
     normalised_low="float64",
     normalised_high="float64",
     kl="float64",
     kl_percentage="float64",
     examples="int32",
+    nll="list<double>",
 )
 
 
@@ -43,7 +45,8 @@ def write_faithfulness(
     """Evaluate the circuit at every fraction of ``settings["fractions"]`` and its random counterparts.
 
     ``settings``: fractions, random (draws a fraction), seed, batch_tokens.
-    Rows: ``circuit`` is ``circuit`` or ``random`` (``draw`` 0, 1, ...), measures as in docs/definitions.md.
+    Rows: ``circuit`` is ``circuit`` or ``random`` (``draw`` 0, 1, ...), measures as in docs/definitions.md; and the
+    whole model's ``clean`` and ``corrupted`` runs, which have an ``nll`` for each example alone.
     """
     model = load(checkpoint)
     _, examples = read_pairs(pairs)
@@ -63,9 +66,15 @@ def write_faithfulness(
                 "requested_edges": circuit.requested,
                 "edges": circuit.n_edges,
                 "nodes": int(circuit.nodes.sum()),
+                "live_edges": int(selection.prune(circuit.mask, circuit.graph).sum()),
                 **measures(measured, whole),
                 "examples": len(examples),
+                "nll": measured["nll"].tolist(),
             }
+        )
+    for name in ("clean", "corrupted"):  # the whole model, for scale: f is 1 and 0 there
+        rows.append(
+            {"circuit": name, "draw": 0, "examples": len(examples), "nll": whole[name]["nll"].tolist()}
         )
     write_table(path, rows, SCHEMA)
 
@@ -99,5 +108,5 @@ def measures(circuit: Mapping[str, Any], whole: Mapping[str, Mapping[str, Any]])
         "normalised_low": faithful.low,
         "normalised_high": faithful.high,
         "kl": float(np.mean(circuit["kl"])),
-        "kl_percentage": (1 - abs(far - reached) / far) * 100,
+        "kl_percentage": (1 - abs(far - reached) / far) * 100 if far else float("nan"),
     }

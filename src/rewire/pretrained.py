@@ -77,7 +77,15 @@ def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
 
 def context_length(transformer: PreTrainedModel) -> int:
     """How many tokens the model can read at once."""
-    return int(transformer.config.max_position_embeddings)
+    return positions(transformer.config, str(transformer.name_or_path))
+
+
+def positions(config: Any, source: str) -> int:
+    """``max_position_embeddings``. Errors: InputError for an architecture that states none."""
+    length = getattr(config, "max_position_embeddings", None)
+    if length is None:
+        raise InputError(f"{source}: {config.model_type} states no longest context (max_position_embeddings)")
+    return int(length)
 
 
 def context_of(source: str | Path) -> int:
@@ -86,9 +94,10 @@ def context_of(source: str | Path) -> int:
 
     source = expand(source)
     try:
-        return int(AutoConfig.from_pretrained(source).max_position_embeddings)
+        config = AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise InputError(explain(source, "config", error)) from error
+    return positions(config, source)
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
@@ -134,14 +143,15 @@ def explain(source: str | Path, what: str, error: Exception) -> str:
     """One line on why ``source`` could not be loaded."""
     if Path(source).exists():
         return f"{source}: cannot load the {what}: {(str(error).splitlines() or [type(error).__name__])[0]}"
-    if in_cache(str(source)):
+    if what == "model" and in_cache(str(source)):
         return (
             f"{what} {source!r}: it is in the Hub cache, but not as safetensors; weights in a pickle can run code and are "
             "refused, unless allow_pickle: true for this model"
         )
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return (
-        f"{what} {source!r}: not a directory, not in the local Hub cache, and the Hub cannot be reached; on a machine with "
-        f"a network run 'hf download {source}', then set HF_HUB_OFFLINE=1 here"
+        f"{what} {source!r}: not a directory, not in the local Hub cache, and not to be had from the Hub ({first}); on a "
+        f"machine with a network run 'hf download {source}', then set HF_HUB_OFFLINE=1 here"
     )
 
 

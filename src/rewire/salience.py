@@ -29,6 +29,6 @@ def salient_sentences(scores: Sequence[float], rule: Mapping[str, Any]) -> list[
     ``rule``: ``by`` is ``top`` (the ``value`` best, earlier first among equals) or ``threshold`` (all above ``value``).
     """
     if rule["by"] == "top":
-        best = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[: rule["value"]]
+        best = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[: int(rule["value"])]
         return sorted(best)
     return [i for i, score in enumerate(scores) if score > rule["value"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ def write_summaries(
     texts = generate(transformer, tokenizer, questions, settings["batch_size"], settings["max_new_tokens"])
     out = []
     for row, text in zip(rows, texts, strict=True):
-        measured = measure(text, row["summary"], language)
+        measured = measure(text, row["summary"], row["article"], language)
         out.append({"id": row["id"], "generated": text, "reference": row["summary"], **measured})
     write_table(path, out, SCHEMA)
 
@@ -93,10 +93,11 @@ def generate(
     return texts
 
 
-def measure(generated: str, reference: str, language: str = "en") -> dict[str, float]:
+def measure(generated: str, reference: str, article: str = "", language: str = "en") -> dict[str, float]:
     """ROUGE F of 0..100 and the counts of names and numbers: generated, in the reference, right (in both)."""
     result = scorer(ROUGE).score(lines(reference, language), lines(generated, language))
-    facts_generated, facts_reference = Counter(facts(generated)), Counter(facts(reference))
+    known = names_in(article)
+    facts_generated, facts_reference = Counter(facts(generated, known)), Counter(facts(reference, known))
     return {
         **{name: 100 * result[name].fmeasure for name in ROUGE},
         "facts_generated": facts_generated.total(),
@@ -114,12 +115,24 @@ WORD = re.compile(r"[^\W\d_][\w'-]*|\d[\d.,]*\d|\d")
 SENTENCE_START = re.compile(r"(?:^|[.!?:\n])[\s\"'(]*$")
 
 
-def facts(text: str) -> list[str]:
+def facts(text: str, known: Collection[str] = ()) -> list[str]:
     """Names and numbers of a text, in order, with repeats: digits, and capitalised words inside a sentence.
 
-    A capitalised first word of a sentence counts only if the text also has it inside a sentence: there a capital
-    does not tell a name from any other word.
+    At the start of a sentence a capital does not tell a name from any other word: such a word counts only if it is
+    among the ``known`` names, or stands inside a sentence too.
     """
+    inside, first = capitals_and_numbers(text)
+    names = {word for _, word in inside} | set(known)
+    return [word for _, word in sorted(inside + [item for item in first if item[1] in names])]
+
+
+def names_in(article: str) -> set[str]:
+    """The capitalised words that an article has inside a sentence."""
+    return {word for _, word in capitals_and_numbers(article)[0] if not word[0].isdigit()}
+
+
+def capitals_and_numbers(text: str) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """(position, word) of the numbers and capitalised words inside sentences, and of capitals that open a sentence."""
     inside: list[tuple[int, str]] = []
     first: list[tuple[int, str]] = []
     for match in WORD.finditer(text):
@@ -129,5 +142,4 @@ def facts(text: str) -> list[str]:
         elif word[0].isupper():
             at_start = SENTENCE_START.search(text[: match.start()])
             (first if at_start else inside).append((match.start(), word))
-    known = {word for _, word in inside}
-    return [word for _, word in sorted(inside + [item for item in first if item[1] in known])]
+    return inside, first

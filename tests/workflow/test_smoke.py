@@ -23,7 +23,7 @@ def test_every_output_is_there(smoke):
     claims = pq.read_table(results / "claims.parquet").to_pylist()
     verdicts = {row["verdict"] for row in claims}
     assert verdicts <= {"supported", "not supported", "inconclusive", "not run"} and len(claims) >= 12
-    assert next(r for r in claims if r["claim"] == "attention-kl-peak")["verdict"] == "not run"
+    assert next(r for r in claims if r["claim"] == "gpt2-attention-kl-peak")["verdict"] == "not run"
     assert (results / "claims.tsv").read_text().count("\n") == len(claims) + 1
 
 

@@ -6,7 +6,6 @@ CLAIM_TABLES = {
     "faithfulness_base": FAITHFULNESS.replace("{checkpoint}", "base"),
     "faithfulness": FAITHFULNESS.replace("{checkpoint}", "{last}"),
     "evolution": EVOLUTION,
-    "criticality": f"{LORA}/criticality.parquet",
     "bakeoff": f"{LORA}/bakeoff.parquet",
     "summaries_base": SUMMARIES.replace("{checkpoint}", "base"),
     "summaries": SUMMARIES.replace("{checkpoint}", "{last}"),
@@ -29,6 +28,7 @@ rule judge_claims:
         claims=section("claims"),
         runs=[list(run) for run in RUNS],
         tables=sorted(CLAIM_TABLES),
+        identities=ordered({m: MODELS[m]["id"] for m, _ in RUNS if "id" in MODELS[m]}),
     script:
         "../scripts/claims.py"
 

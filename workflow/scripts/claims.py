@@ -10,4 +10,10 @@ with job(snakemake.log[0], snakemake.threads):
         run: {table: snakemake.input.get(table)[number] for table in snakemake.params.tables}
         for number, run in enumerate(runs)
     }
-    write_claims(tables, snakemake.params.claims, snakemake.output.parquet, snakemake.output.tsv)
+    write_claims(
+        tables,
+        snakemake.params.claims,
+        snakemake.output.parquet,
+        snakemake.output.tsv,
+        snakemake.params.identities,
+    )

@@ -78,16 +78,17 @@ def load_hub(dataset: Mapping[str, Any], expression: str) -> Any:
     name, revision = dataset.get("name"), dataset.get("revision")
     try:
         return datasets.load_dataset(dataset["id"], name, split=expression, revision=revision)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         try:  # what ``hf download`` left in the cache, which datasets does not look for
             folder = snapshot_download(
                 dataset["id"], repo_type="dataset", revision=revision, local_files_only=True
             )
             return datasets.load_dataset(folder, name, split=expression)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RuntimeError):
+            at = f" --revision {revision}" if revision else ""
             raise InputError(
                 f"dataset {dataset['id']!r}: {first_line(error)}; without a network, fetch it beforehand with "
-                f"'hf download --repo-type dataset {dataset['id']}' and set HF_HUB_OFFLINE=1"
+                f"'hf download --repo-type dataset {dataset['id']}{at}' and set HF_HUB_OFFLINE=1"
             ) from error
 
 

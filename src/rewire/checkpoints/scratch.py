@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
 
 from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.training import Example, train, write_training_table
@@ -58,13 +59,28 @@ def build_model(architecture: Mapping[str, Any], tokenizer: Any) -> Any:
     options = dict(architecture)
     kind = options.pop("model_type")
     eos = tokenizer.eos_token_id
+    check_keys(kind, options)
     try:
         config = AutoConfig.for_model(
             kind, vocab_size=len(tokenizer), bos_token_id=eos, eos_token_id=eos, pad_token_id=eos, **options
         )
         return AutoModelForCausalLM.from_config(config)
-    except ValueError as error:
+    except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         raise InputError(f"architecture model_type {kind!r}: {str(error).splitlines()[0][:200]}") from error
+
+
+def check_keys(kind: str, options: Mapping[str, Any]) -> None:
+    """InputError for a model_type, or a key of its config, that transformers does not know and would swallow."""
+    if kind not in CONFIG_MAPPING:
+        raise InputError(f"architecture model_type {kind!r} is not one that transformers knows")
+    default = CONFIG_MAPPING[kind]()
+    known = set(default.to_dict()) | set(default.attribute_map)
+    from_tokenizer = {"vocab_size", "bos_token_id", "eos_token_id", "pad_token_id"}
+    for key in options:
+        if key in from_tokenizer:
+            raise InputError(f"architecture model_type {kind!r}: {key} follows from the tokenizer")
+        if key not in known:
+            raise InputError(f"architecture model_type {kind!r}: unknown key {key!r}")
 
 
 def pretrain(

@@ -85,7 +85,7 @@ class _TokenMeanTrainer(Trainer):
                 F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
             )
             count += int((labels != IGNORED).sum())
-        metrics = {"eval_loss": total / count}
+        metrics = {"eval_loss": total / count if count else math.nan}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics

@@ -44,7 +44,9 @@ def interpolation(method: str, metric: str, steps: int, grid: str) -> list[float
     """The alphas at which gradients are averaged: 0 = corrupted, 1 = clean."""
     if method == "EAP":
         if metric == "kl":
-            raise InputError("method EAP with metric kl: its gradient on the clean run is 0; take EAP-IG-inputs")
+            raise InputError(
+                "method EAP with metric kl: its gradient on the clean run is 0; take EAP-IG-inputs"
+            )
         return [1.0]
     if method == "clean-corrupted":
         return [1.0, 0.0]

@@ -146,6 +146,8 @@ def read_eap_json(path: str | Path) -> tuple[Scores, Circuit]:
     destination = {name: i for i, name in enumerate(graph.destinations)}
     values = torch.zeros(graph.mask.shape)
     mask, seen = torch.zeros_like(graph.mask), torch.zeros_like(graph.mask)
+    if not isinstance(edges, dict):
+        raise InputError(f"{path}: edges is {type(edges).__name__}, not a mapping of names")
     for name, edge in edges.items():
         u, _, v = name.partition("->")
         if u not in source or v not in destination or not graph.mask[source[u], destination[v]]:
@@ -153,6 +155,8 @@ def read_eap_json(path: str | Path) -> tuple[Scores, Circuit]:
         at = source[u], destination[v]
         if not isinstance(edge, dict) or "score" not in edge or "in_graph" not in edge:
             raise InputError(f"{path}: edge {name!r} needs the keys score and in_graph")
+        if not isinstance(edge["score"], int | float):
+            raise InputError(f"{path}: the score of edge {name!r} is {edge['score']!r}, not a number")
         seen[at], mask[at], values[at] = True, bool(edge["in_graph"]), float(edge["score"])
         if not torch.isfinite(values[at]):
             raise InputError(f"{path}: the score of edge {name!r} is {edge['score']}")

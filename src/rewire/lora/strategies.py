@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,7 @@ import pyarrow as pa
 
 from rewire.errors import InputError
 
-CHOICES = ("all", "differential", "circuit", "random")
+CHOICES = ("all", "differential", "circuit", "circuit_raw", "random")
 TOLERANCE = 0.01  # trainable parameters match within this share
 
 
@@ -36,12 +37,23 @@ def choose_layers(choice: str, n_layers: int, count: int, criticality: pa.Table,
     if not 1 <= count <= n_layers:
         raise InputError(f"lora.critical_layers is {count}; the model has {n_layers} layers")
     if choice == "random":
-        return sorted(random.Random(f"lora layers {seed}").sample(range(n_layers), count))
+        return random_layers(n_layers, count, seed)
     values = [row for row in criticality.to_pylist() if row["criterion"] == choice]
     if not values:
         raise InputError(f"lora strategy layers {choice!r} is not one of {', '.join(CHOICES)}")
     best = sorted(values, key=lambda row: (-row["value"], row["layer"]))[:count]
     return sorted(row["layer"] for row in best)
+
+
+def random_layers(n_layers: int, count: int, seed: int) -> list[int]:
+    """Draw number ``seed`` of ``count`` layers; no draw repeats one before it as long as there are others left."""
+    source = random.Random("lora layers")
+    draws: list[list[int]] = []
+    while len(draws) <= seed:
+        draw = sorted(source.sample(range(n_layers), count))
+        if draw not in draws or len(draws) >= math.comb(n_layers, count):
+            draws.append(draw)
+    return draws[seed]
 
 
 def adapter_sizes(transformer: Any, targets: Sequence[str]) -> dict[str, tuple[int, int]]:
