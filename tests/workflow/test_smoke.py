@@ -61,7 +61,7 @@ def test_adapters_have_matched_budgets(smoke):
         pq.read_table(path).to_pylist()[0]
         for path in (smoke.folder / "results/lora" / CELL).glob("*/seed-*/adapter/plan.parquet")
     ]
-    assert len(plans) == 8 and {plan["strategy"] for plan in plans} == {
+    assert len(plans) == 4 and {plan["strategy"] for plan in plans} == {
         "standard",
         "targeted",
         "circuit",
@@ -118,7 +118,7 @@ def test_a_changed_setting_reruns_its_stage(smoke):
     content["summaries"]["max_new_tokens"] += 1
     (smoke.folder / "config/changed.yaml").write_text(yaml.safe_dump(content))
     planned = smoke.planned(preset="config/changed.yaml")
-    assert planned["summarize"] == 2 and planned["summarize_adapter"] == 8
+    assert planned["summarize"] == 2 and planned["summarize_adapter"] == 4
     assert not {"pretrain", "finetune", "train_adapter", "find_circuit", "build_pairs"} & set(planned)
 
 
