@@ -21,14 +21,6 @@ class Killed(Exception):
     pass
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    articles_table(folder / "train.parquet", newswire_rows(12))
-    articles_table(folder / "validation.parquet", newswire_rows(4, "validation"))
-    return folder
-
-
 def run(base: Path, data: Path, out: Path, steps: tuple[int, ...] = STEPS, **changes: Any) -> None:
     finetune(
         base,

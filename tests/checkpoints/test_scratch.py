@@ -24,14 +24,6 @@ def tokenizer() -> Any:
     return tiny_tokenizer()
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    articles_table(folder / "train.parquet", newswire_rows(12))
-    articles_table(folder / "validation.parquet", newswire_rows(4, "validation"))
-    return folder
-
-
 def entry(**architecture: Any) -> dict[str, Any]:
     return {
         "source": "scratch",
