@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from rewire import statistics
-from rewire.circuits import evaluation, interchange, selection
+from rewire.circuits import controls, evaluation, interchange, selection
 from rewire.circuits.selection import Circuit, Scores
 from rewire.models import load
 from rewire.pairs import read_pairs
@@ -87,7 +87,7 @@ def sweep(scores: Scores, settings: Mapping[str, Any]) -> list[tuple[str, int, f
         circuit = selection.top_n(scores, round(fraction * scores.graph.n_edges))
         out.append(("circuit", 0, fraction, circuit))
         for draw in range(settings["random"]):
-            out.append(("random", draw, fraction, selection.random_like(circuit, generator)))
+            out.append(("random", draw, fraction, controls.random_like(circuit, generator)))
     return out
 
 

@@ -25,7 +25,7 @@ def test_shares_by_definition(case):
     embedding = stream.embed(one.clean)
     trace = stream.run(embedding, 0, None)
     outputs = flow_routes.source_outputs(stream, embedding, trace)[0]
-    found = flow_routes.flow_routes(case.model, one).values
+    found = attribution.attribute(case.model, one, method="information-flow-routes").values
     for v, read in ((graph.n_destinations - 1, trace.final[0]), (0, trace.residual[0][0])):
         sources = int(graph.readable[v])
         share = torch.zeros(sources)

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 
 from rewire.circuits.graph import Graph
-from rewire.circuits.selection import Circuit, Scores, greedy, prune, random_like, ranking, top_n
+from rewire.circuits.controls import random_like
+from rewire.circuits.selection import Circuit, Scores, greedy, prune, ranking, top_n
 from rewire.errors import InputError
 
 graphs = st.builds(Graph, st.integers(1, 4), st.integers(1, 3), st.just(8), st.booleans())

@@ -1,12 +1,8 @@
-"""Edge attribution: how much the metric is estimated to change when one edge carries the corrupted value.
+"""Attribution: how much the metric is estimated to change when an edge, a node or a neuron is ablated.
 
 score(u->v) = mean over examples of sum over positions of <z'_u - z_u, dM/d(input of v)>, the gradient averaged over
-runs whose token embedding is x' + alpha (x - x'). Definitions: docs/definitions.md, "Scores".
-
-How it is fast: one fused forward and backward a step; the gradient at q, k, v (width E) is mapped to the residual
-stream analytically. With the norm's gain folded into W, and W centred,
-    d(q)/d(residual) = (W g - c x_hat) / scale,   c = <g, W^T x_hat> / D
-so only <delta_u, x_hat> and a scalar c a head are needed beside the product with W.
+runs whose token embedding is x' + alpha (x - x'); a node's gradient is taken where it writes. One fused forward and
+backward a step (``gradients``). Definitions: docs/definitions.md, "Scores".
 """
 
 from __future__ import annotations
@@ -17,17 +13,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rewire.circuits.evaluation import evaluate
-from rewire.circuits.flow_routes import flow_routes
+from rewire.circuits.exact import exact
+from rewire.circuits.flow_routes import batch_routes
+from rewire.circuits.gradients import Component, EdgeGradients, Gradients, NodeGradients
 from rewire.circuits.graph import Graph
 from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
-from rewire.circuits.selection import Circuit, Scores
+from rewire.circuits.selection import LEVELS, Scores
 from rewire.errors import InputError
 from rewire.models import Model
 from rewire.pairs import TokenPairs
 from rewire.progress import bar
-from rewire.residual import Patch, ResidualStream, Trace
+from rewire.residual import Patch
 
 GRIDS = ("left", "right", "midpoint")
 METHODS = (
@@ -69,85 +66,110 @@ def attribute(
     grid: str = "left",
     batch_tokens: int = 2048,
     intervention: str = "patching",
+    level: str = "edge",
+    examples: bool = False,
 ) -> Scores:
-    """Scores of every edge of ``model`` on ``pairs``: ``.values`` float32 [sources, destinations].
+    """Scores of every edge, node or neuron (``level``) of ``model`` on ``pairs``, in the metric's unit.
 
+    ``.values``: float32 [sources, destinations], [sources] or [sources, D].
     ``.completeness_gap``: |integral - (M(corrupted) - M(clean))| / |M(corrupted) - M(clean)| over the mean metric.
+    ``examples``: keep the scores of every example too (``.examples``: memory then grows with the data).
     ``batch_tokens`` bounds memory and does not change the result: the mean is per example.
     ``intervention``: what an ablated source writes; integrated methods interpolate the pair's embeddings and need
-    ``patching``. ``exact`` runs the model once an edge without it: for small models. ``information-flow-routes`` reads the clean run
-    alone and no metric.
-    Errors: InputError for an unknown method, grid or metric, or an example longer than the context.
+    ``patching``. ``exact`` runs the model once an edge, node or neuron without it: for small models.
+    ``information-flow-routes`` reads the clean run alone, no metric, and scores edges.
+    Errors: InputError for an unknown method, grid, metric or level, or an example longer than the context.
     """
-    stream = model.stream
-    graph = model.graph
+    if level not in LEVELS:
+        raise InputError(f"level {level!r} is not one of {', '.join(LEVELS)}")
     model.check_length(pairs.clean.shape[1])
-    if method == "information-flow-routes":
-        return flow_routes(model, pairs, batch_tokens)
     if method == "exact":
-        return exact(model, pairs, metric, batch_tokens, intervention)
-    points = interpolation(method, metric, steps, grid)
-    if intervention != "patching" and method in ("EAP-IG-inputs", "clean-corrupted"):
-        raise InputError(f"method {method!r} needs the intervention patching, not {intervention!r}")
-    outputs = constants(stream, pairs, intervention, batch_tokens)
-    total = torch.zeros(graph.n_sources, graph.n_destinations, dtype=torch.float64)
-    integral = change = 0.0
+        return exact(model, pairs, metric, batch_tokens, intervention, level, examples)
+    if method == "information-flow-routes":
+        if level != "edge":
+            raise InputError(f"method information-flow-routes scores edges, not level {level!r}")
+        metric = "none"
+        batches = flow_route_batches(model, pairs, batch_tokens)
+    else:
+        points = interpolation(method, metric, steps, grid)
+        if intervention != "patching" and method in ("EAP-IG-inputs", "clean-corrupted"):
+            raise InputError(f"method {method!r} needs the intervention patching, not {intervention!r}")
+        batches = gradient_batches(model, pairs, metric, method, points, batch_tokens, intervention, level)
+    total = _Total(model.graph, level, len(pairs), examples)
     with bar(len(pairs), "attribution", "pair") as progress:
-        for _, batch in pairs.batches(batch_tokens):
-            result = attribute_batch(PairRuns(stream, batch, outputs), graph, metric, method, points)
-            total += result.scores
-            integral += result.integral
-            change += result.change
-            progress.update(len(batch))
-    gap = None
-    if intervention == "patching" and method != "EAP-IG-activations":
-        gap = abs(integral - change) / abs(change) if change else float("nan")
-    return Scores((total / len(pairs)).float(), graph, method, metric, gap)
-
-
-def exact(model: Model, pairs: TokenPairs, metric: str, batch_tokens: int, intervention: str) -> Scores:
-    """Ground truth: how much the mean metric changes when one edge alone is ablated, the model run once an edge."""
-    graph = model.graph
-    whole = Circuit(graph.mask, graph, graph.n_edges)
-    circuits = [whole]
-    edges = graph.mask.nonzero().tolist()
-    for u, v in edges:
-        mask = graph.mask.clone()
-        mask[u, v] = False
-        circuits.append(Circuit(mask, graph, graph.n_edges - 1))
-    values = (
-        evaluate(model, circuits, pairs, [metric], batch_tokens, intervention)[metric].double().mean(dim=1)
-    )
-    scores = torch.zeros(graph.mask.shape)
-    scores[graph.mask] = (values[1:] - values[0]).float()
-    return Scores(scores, graph, "exact", metric)
-
-
-def source_differences(stream: ResidualStream, embedding: Tensor, clean: Trace, corrupted: Trace) -> Tensor:
-    """What every source writes in the corrupted (or ablated) run minus in the clean run: [B, sources, W, D].
-
-    ``embedding``: [B, W, D], difference of the token embeddings.
-    """
-    batch, window, width = embedding.shape
-    heads = stream.n_heads
-    sources = 1 + stream.n_layers * (heads + 1)
-    delta = embedding.new_empty(batch, sources, window, width)
-    delta[:, 0] = embedding
-    for layer in range(stream.n_layers):
-        first = 1 + layer * (heads + 1)
-        z = (corrupted.z[layer] - clean.z[layer]).transpose(1, 2)  # [B, H, W, E]
-        torch.matmul(z, stream.weight_o[layer], out=delta[:, first : first + heads])
-        torch.sub(corrupted.mlp_out[layer], clean.mlp_out[layer], out=delta[:, first + heads])
-    return delta
+        for index, batch in batches:
+            total.add(index, batch)
+            progress.update(len(index))
+    integrated = intervention == "patching" and method in ("EAP", "EAP-IG-inputs", "clean-corrupted")
+    gap = total.completeness_gap() if integrated else None
+    return Scores(total.mean(), model.graph, method, metric, gap, total.examples, level)
 
 
 @dataclass
-class _BatchResult:
-    """Sums over the examples of a batch."""
+class _Batch:
+    """What a batch adds: ``scores`` [B, ...] of each example, and two sums over the examples."""
 
-    scores: Tensor  # float64 [sources, destinations]
-    integral: float  # <delta_input, mean gradient at the embedding>
-    change: float  # M(corrupted) - M(clean)
+    scores: Tensor
+    integral: float = 0.0  # <delta_input, mean gradient at the embedding>
+    change: float = 0.0  # M(corrupted) - M(clean)
+
+
+class _Total:
+    """Sums over the batches, in float64; of ``n`` examples each one's scores too, if they are to be kept."""
+
+    def __init__(self, graph: Graph, level: str, n: int, keep: bool) -> None:
+        self.edges = graph.mask if level == "edge" else None
+        shape = {"edge": graph.mask.shape, "node": (graph.n_sources,)}.get(
+            level, (graph.n_sources, graph.d_model)
+        )
+        self.sum = torch.zeros(shape, dtype=torch.float64)
+        self.n, self.integral, self.change = n, 0.0, 0.0
+        kept = shape if self.edges is None else (graph.n_edges,)
+        self.examples = torch.empty(n, *kept) if keep else None
+
+    def add(self, index: Tensor, batch: _Batch) -> None:
+        self.sum += batch.scores.sum(dim=0, dtype=torch.float64).cpu()
+        self.integral += batch.integral
+        self.change += batch.change
+        if self.examples is not None:
+            scores = batch.scores.cpu()
+            self.examples[index] = (scores if self.edges is None else scores[:, self.edges]).float()
+
+    def mean(self) -> Tensor:
+        return (self.sum / self.n).float()
+
+    def completeness_gap(self) -> float:
+        return abs(self.integral - self.change) / abs(self.change) if self.change else float("nan")
+
+
+def flow_route_batches(model: Model, pairs: TokenPairs, batch_tokens: int) -> Iterator[tuple[Tensor, _Batch]]:
+    """Indices of a batch's examples and their information flow routes."""
+    for index, batch in pairs.batches(batch_tokens):
+        yield index, _Batch(batch_routes(model.stream, model.graph, batch))
+
+
+def gradient_batches(
+    model: Model,
+    pairs: TokenPairs,
+    metric: str,
+    method: str,
+    alphas: list[float],
+    batch_tokens: int,
+    intervention: str,
+    level: str,
+) -> Iterator[tuple[Tensor, _Batch]]:
+    """Indices of a batch's examples and their scores by a method that averages gradients over ``alphas``."""
+    outputs = constants(model.stream, pairs, intervention, batch_tokens)
+    for index, batch in pairs.batches(batch_tokens):
+        runs = PairRuns(model.stream, batch, outputs)
+        moved = activations_points if method == "EAP-IG-activations" else inputs_points
+        points = list(moved(runs, alphas))
+        if level == "edge":
+            gradients: Gradients = EdgeGradients(runs, model.graph, weight=1 / len(points))
+        else:  # a component that moves alone is scored by its own runs
+            weight = 1 / len(alphas)
+            gradients = NodeGradients(runs, weight, by_neuron=level == "neuron")
+        yield index, attribute_batch(runs, metric, points, gradients)
 
 
 @dataclass(frozen=True)
@@ -155,6 +177,7 @@ class _Point:
     """One run whose gradients are taken: a token embedding [B, W, D] and, for one component, what it writes instead."""
 
     embedding: Tensor
+    component: Component | None = None
     patch: Patch | None = None
 
 
@@ -168,110 +191,34 @@ def activations_points(runs: PairRuns, alphas: list[float]) -> Iterator[_Point]:
     """The clean run with the output of one component (the embedding, a layer's heads, an MLP) on the way to ablated."""
     clean, ablated = runs.clean, runs.ablated
     for alpha in alphas:
-        yield _Point(torch.lerp(runs.ablated_embedding, runs.clean_embedding, alpha))
+        embedding = torch.lerp(runs.ablated_embedding, runs.clean_embedding, alpha)
+        yield _Point(embedding, ("embedding", 0))
     for layer in range(runs.stream.n_layers):
         for kind, new, old in (
             ("z", ablated.z[layer], clean.z[layer]),
             ("mlp_out", ablated.mlp_out[layer], clean.mlp_out[layer]),
         ):
             for alpha in alphas:
-                yield _Point(runs.clean_embedding, replacing(kind, layer, torch.lerp(new, old, alpha)))
+                patch = replacing((kind, layer), torch.lerp(new, old, alpha).requires_grad_())
+                yield _Point(runs.clean_embedding, (kind, layer), patch)
 
 
-def replacing(kind: str, layer: int, value: Tensor) -> Patch:
+def replacing(component: Component, value: Tensor) -> Patch:
     """A patch that sets one component's output to ``value``."""
-    return lambda name, at, current: value if (name, at) == (kind, layer) else current
+    return lambda name, at, current: value if (name, at) == component else current
 
 
-def attribute_batch(
-    runs: PairRuns, graph: Graph, metric: str, method: str, alphas: list[float]
-) -> _BatchResult:
-    """Scores of one batch, summed over its examples."""
-    stream = runs.stream
+def attribute_batch(runs: PairRuns, metric: str, points: list[_Point], gradients: Gradients) -> _Batch:
+    """Scores of every example of one batch, and what the completeness gap needs."""
     difference = runs.ablated_embedding - runs.clean_embedding
-    delta = source_differences(stream, difference, runs.clean, runs.ablated)
     change = runs.measure(metric, runs.references.corrupted) - runs.measure(metric, runs.references.clean)
-    points = list((activations_points if method == "EAP-IG-activations" else inputs_points)(runs, alphas))
-    gradients = _Gradients(stream, graph, delta, weight=1 / len(points))
-    at_embedding = torch.zeros_like(difference)
+    integral = 0.0
     for point in points:
         embedding = point.embedding.clone().requires_grad_()
         trace = runs.run(embedding, point.patch)
-        assert trace.final is not None
         value = runs.measure(metric, runs.target_logits(trace.final)).sum()
-        inputs = [embedding, *trace.qkv, *trace.mlp_in, trace.final]
+        inputs = [embedding, *gradients.wanted(trace)]
         grads = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
-        at_embedding += grads[0] / len(points)
-        gradients.add(trace, list(grads[1:]))
-    integral = float((difference * at_embedding).double().sum())
-    return _BatchResult(gradients.scores(), integral, float(change.double().sum()))
-
-
-class _Gradients:
-    """Gradients at every destination, averaged over steps, kept at the narrowest width that is exact."""
-
-    def __init__(self, stream: ResidualStream, graph: Graph, delta: Tensor, weight: float) -> None:
-        self.stream, self.graph, self.delta, self.weight = stream, graph, delta, weight
-        self.qkv: list[Tensor | float] = [
-            0.0
-        ] * stream.n_layers  # [B, W, 3, H, E], divided by the norm's scale
-        self.direct: list[Tensor | float] = [0.0] * (stream.n_layers + 1)  # [B, W, D]: MLPs, then logits
-        # the norm's own correction: float64 [sources, 3H] a layer
-        self.correction = torch.zeros(
-            graph.n_sources, stream.n_layers, 3 * stream.n_heads, dtype=torch.float64
-        )
-
-    @torch.no_grad()
-    def add(self, trace: Trace, grads: list[Tensor]) -> None:
-        """Add one step: ``grads`` are those of trace.qkv, then trace.mlp_in, then trace.final."""
-        layers = self.stream.n_layers
-        for layer in range(layers):
-            residual = trace.residual[layer].detach()
-            scale = self.stream.scale(residual)  # [B, W, 1]
-            scaled = grads[layer] * (self.weight / scale[..., None, None])
-            self.qkv[layer] = self.qkv[layer] + scaled
-            # c = <g, q - bias> / D, one scalar a head and position: [B, W, 3, H]
-            plain = trace.qkv[layer].detach() - self.stream.bias_qkv[layer]
-            c = (scaled * plain).sum(dim=-1) / self.stream.d_model
-            readable = self.graph.first_source(layer)
-            along = torch.einsum("bswd,bwd->sbw", self.delta[:, :readable], self.stream.normalise(residual))
-            self.correction[:readable, layer] += (along.flatten(1) @ c.flatten(2).flatten(0, 1)).cpu()
-        for i in range(layers + 1):
-            self.direct[i] = self.direct[i] + grads[layers + i] * self.weight
-
-    @torch.no_grad()
-    def scores(self) -> Tensor:
-        """float64 [sources, destinations], summed over the batch."""
-        graph, stream = self.graph, self.stream
-        out = torch.zeros(graph.n_sources, graph.n_destinations, dtype=torch.float64)
-        for layer in range(stream.n_layers):
-            readable = graph.first_source(layer)
-            column = graph.first_destination(layer)
-            heads = slice(column, column + 3 * stream.n_heads)
-            out[:readable, heads] = (
-                self._contract(readable, self._at_residual(layer)) - self.correction[:readable, layer]
-            )
-            mlp = column + 3 * stream.n_heads
-            readable = int(graph.readable[mlp])
-            out[:readable, mlp] = self._contract(readable, self.direct[layer])[:, 0]
-        out[:, -1] = self._contract(graph.n_sources, self.direct[stream.n_layers])[:, 0]
-        return out
-
-    def _at_residual(self, layer: int) -> Tensor:
-        """Gradients at q, k, v of every head mapped to the residual stream: [B, 3H, W, D]."""
-        weight = self.stream.weight_qkv[layer]  # [3, H, D, E]
-        if self.stream.centred:  # the norm subtracts the mean over D
-            weight = weight - weight.mean(dim=2, keepdim=True)
-        gradient = self.qkv[layer]
-        assert isinstance(gradient, Tensor)
-        mapped = torch.matmul(gradient.permute(0, 2, 3, 1, 4), weight.transpose(-1, -2))  # [B, 3, H, W, D]
-        return mapped.flatten(1, 2)
-
-    def _contract(self, readable: int, gradient: Tensor | float) -> Tensor:
-        """Sum over examples, positions and width of delta [B, readable, W, D] times gradient [B, (n,) W, D]."""
-        assert isinstance(gradient, Tensor)
-        per_destination = gradient if gradient.dim() == 4 else gradient[:, None]
-        product = torch.matmul(
-            self.delta[:, :readable].flatten(2), per_destination.flatten(2).transpose(1, 2)
-        )  # [B, readable, n]
-        return product.double().sum(dim=0).cpu()
+        integral += float((difference * grads[0]).sum(dtype=torch.float64)) / len(points)
+        gradients.add(trace, grads[0], list(grads[1:]), point.component)
+    return _Batch(gradients.scores(), integral, float(change.sum(dtype=torch.float64)))

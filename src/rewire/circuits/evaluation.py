@@ -50,10 +50,11 @@ def evaluate(
 
 
 def same_mask(circuits: Sequence[Circuit]) -> list[list[int]]:
-    """Positions of the circuits, those with the same edges together: each set of edges is run once."""
+    """Positions of the circuits, those with the same edges and neurons together: each set is run once."""
     groups: dict[bytes, list[int]] = {}
     for number, circuit in enumerate(circuits):
-        groups.setdefault(circuit.mask.numpy().tobytes(), []).append(number)
+        neurons = b"" if circuit.neurons is None else circuit.neurons.numpy().tobytes()
+        groups.setdefault(circuit.mask.numpy().tobytes() + neurons, []).append(number)
     return list(groups.values())
 
 
@@ -88,14 +89,20 @@ class _CircuitRun:
             1
         )  # the sources of the circuit, in the order they write
         self.mask = circuit.mask[self.active].to(runs.clean_embedding)  # [n, destinations]
+        self.neurons = None  # [n, 1, D]: the coordinates that the circuit's sources write to
+        if circuit.neurons is not None:
+            self.neurons = circuit.neurons[self.active].to(runs.clean_embedding)[:, None]
         batch, window, width = runs.clean_embedding.shape
         self.changes = runs.clean_embedding.new_empty(batch, len(self.active), window, width)
         self.filled = 0  # sources written so far; the rest of ``changes`` is not to be read
 
     def _write(self, change: Tensor) -> None:
         """Append the changes [B, k, W, D] of the next k active sources."""
-        self.changes[:, self.filled : self.filled + change.shape[1]] = change
-        self.filled += change.shape[1]
+        end = self.filled + change.shape[1]
+        if self.neurons is not None:
+            change = change * self.neurons[self.filled : end]
+        self.changes[:, self.filled : end] = change
+        self.filled = end
 
     def _inputs(self, corrupted: Tensor, destinations: Tensor) -> Tensor:
         """[B, k, W, D]: what each of k destinations reads, from the corrupted residual stream [B, W, D]."""

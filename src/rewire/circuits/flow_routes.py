@@ -10,50 +10,34 @@ import torch
 from torch import Tensor
 
 from rewire.circuits.graph import Graph
-from rewire.circuits.selection import Scores
-from rewire.models import Model
 from rewire.pairs import TokenPairs
-from rewire.progress import bar
 from rewire.residual import ResidualStream, Trace
 
 
 @torch.no_grad()
-def flow_routes(model: Model, pairs: TokenPairs, batch_tokens: int = 2048) -> Scores:
-    """Scores [sources, destinations], 0..1; over the sources of a destination they sum to 1.
+def batch_routes(stream: ResidualStream, graph: Graph, batch: TokenPairs) -> Tensor:
+    """[B, sources, destinations], 0..1, of a batch's clean runs; over the sources of a destination they sum to 1.
 
     Positions where no source is any closer to what is read than nothing is count 0 for all of them.
     """
-    stream, graph = model.stream, model.graph
-    model.check_length(pairs.clean.shape[1])
-    total = torch.zeros(graph.mask.shape, dtype=torch.float64)
-    with bar(len(pairs), "information flow", "example") as progress:
-        for _, batch in pairs.batches(batch_tokens):
-            batch = batch.to(stream.embedding.device)
-            assert batch.lengths is not None
-            real = torch.arange(batch.clean.shape[1], device=batch.clean.device) < batch.lengths[:, None]
-            weight = real / batch.lengths[:, None]  # [B, T]
-            embedding = stream.embed(batch.clean)
-            total += batch_routes(stream, graph, embedding, stream.run(embedding, 0, None), weight)
-            progress.update(len(batch))
-    return Scores((total / len(pairs)).float(), graph, "information-flow-routes", "none")
-
-
-def batch_routes(
-    stream: ResidualStream, graph: Graph, embedding: Tensor, trace: Trace, weight: Tensor
-) -> Tensor:
-    """float64 [sources, destinations]: shares summed over examples; ``weight`` [B, T] averages the positions."""
+    batch = batch.to(stream.embedding.device)
+    assert batch.lengths is not None
+    real = torch.arange(batch.clean.shape[1], device=batch.clean.device) < batch.lengths[:, None]
+    weight = real / batch.lengths[:, None]  # [B, T]: averages the positions
+    embedding = stream.embed(batch.clean)
+    trace = stream.run(embedding, 0, None)
     outputs = source_outputs(stream, embedding, trace)
-    scores = torch.zeros(graph.mask.shape, dtype=torch.float64)
+    scores = weight.new_zeros(len(batch), *graph.mask.shape)
     for layer in range(stream.n_layers):
         column = graph.first_destination(layer)
         heads = slice(column, column + 3 * stream.n_heads)
         before = graph.first_source(layer)
-        scores[:before, heads] = shares(outputs[:, :before], trace.residual[layer], weight)[:, None]
+        scores[:, :before, heads] = shares(outputs[:, :before], trace.residual[layer], weight)[..., None]
         mlp = heads.stop
         readable = int(graph.readable[mlp])
-        scores[:readable, mlp] = shares(outputs[:, :readable], trace.mlp_in[layer], weight)
+        scores[:, :readable, mlp] = shares(outputs[:, :readable], trace.mlp_in[layer], weight)
     assert trace.final is not None
-    scores[:, -1] = shares(outputs, trace.final, weight)
+    scores[..., -1] = shares(outputs, trace.final, weight)
     return scores
 
 
@@ -67,10 +51,10 @@ def source_outputs(stream: ResidualStream, embedding: Tensor, trace: Trace) -> T
 
 
 def shares(outputs: Tensor, read: Tensor, weight: Tensor) -> Tensor:
-    """float64 [sources]: each source's share of ``read`` [B, T, D] from ``outputs`` [B, sources, T, D], summed over B."""
+    """[B, sources]: each source's share of ``read`` [B, T, D] from ``outputs`` [B, sources, T, D], weighted over T."""
     size = read.abs().sum(dim=-1)  # [B, T]
     distance = torch.stack([(outputs[:, u] - read).abs().sum(dim=-1) for u in range(outputs.shape[1])], dim=1)
     proximity = (size[:, None] - distance).clamp(min=0)  # [B, sources, T]
     total = proximity.sum(dim=1, keepdim=True)
     share = proximity / torch.where(total > 0, total, torch.ones_like(total))
-    return torch.einsum("bst,bt->s", share.double(), weight.double()).cpu()
+    return torch.einsum("bst,bt->bs", share.to(weight.dtype), weight)

@@ -1,4 +1,7 @@
-"""From scores to a circuit: choose edges, then prune to the fixed point. Definitions: docs/definitions.md, "Selection"."""
+"""From scores to a circuit: choose edges, nodes or neurons, then prune to the fixed point.
+
+Definitions: docs/definitions.md, "Selection".
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,17 @@ from torch import Tensor
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
 
+LEVELS = ("edge", "node", "neuron")
+
 
 @dataclass(frozen=True)
 class Scores:
-    """Attribution scores of every edge.
+    """Attribution scores of every edge, node or neuron (``level``), in the metric's unit.
 
-    ``values``: float32 [sources, destinations], 0 where there is no edge, in the metric's unit;
-    ``completeness_gap``: share of the metric's total change that the integral misses (None: not integrated).
+    ``values``: float32 [sources, destinations] (0 where there is no edge), [sources], or [sources, D]: a neuron is a
+    coordinate of what a source writes; ``completeness_gap``: share of the metric's total change that the integral
+    misses (None: not integrated); ``examples``: each example's scores or None, float32 [N, edges] (the order of
+    ``ranking``'s indices sorted, that of ``graph.mask.nonzero()``), [N, sources] or [N, sources, D].
     """
 
     values: Tensor
@@ -25,15 +32,35 @@ class Scores:
     method: str
     metric: str
     completeness_gap: float | None = None
+    examples: Tensor | None = None
+    level: str = "edge"
+
+    def leading(self, n: int, absolute: bool = True) -> tuple[Tensor, Tensor]:
+        """The ``n`` best edges, nodes or neurons and each example's scores of them.
+
+        Returns int64 [n] flat indices into ``values``, best first, and float32 [N, n]. Errors: InputError without
+        ``examples``.
+        """
+        if self.examples is None:
+            raise InputError("these scores have no examples: attribute with examples=True")
+        best = ranking(self, absolute)[:n]
+        packed = self.examples.flatten(1)
+        if self.level == "edge":
+            return best, packed[:, torch.searchsorted(units(self), best)]
+        return best, packed[:, best]
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """A set of edges. ``mask``: bool [sources, destinations]; ``requested``: edges asked for before pruning."""
+    """A part of the graph. ``mask``: bool [sources, destinations], its edges; ``requested``: how many edges, nodes or
+    neurons (``level``) were asked for before pruning; ``neurons``: bool [sources, D] at level neuron, else None.
+    """
 
     mask: Tensor
     graph: Graph
     requested: int
+    level: str = "edge"
+    neurons: Tensor | None = None
 
     @property
     def n_edges(self) -> int:
@@ -43,6 +70,29 @@ class Circuit:
     def nodes(self) -> Tensor:
         """bool [sources]: the sources that an edge of the circuit starts from."""
         return self.mask.any(dim=1)
+
+    @property
+    def remaining(self) -> int:
+        """How many edges, nodes or neurons are left, to set beside ``requested``."""
+        kept = {"edge": self.mask, "node": self.nodes}.get(self.level, self.neurons)
+        assert kept is not None
+        return int(kept.sum())
+
+
+def whole(graph: Graph) -> Circuit:
+    """Every edge."""
+    return Circuit(graph.mask, graph, graph.n_edges)
+
+
+def empty(graph: Graph) -> Circuit:
+    """No edge."""
+    return Circuit(torch.zeros_like(graph.mask), graph, 0)
+
+
+def induced(nodes: Tensor, graph: Graph) -> Tensor:
+    """bool [sources, destinations]: every edge between ``nodes`` (bool [sources]) and from them to the logits."""
+    reader = torch.cat([nodes[graph.destination_node[:-1]], torch.tensor([True])])
+    return graph.mask & nodes[:, None] & reader
 
 
 def prune(mask: Tensor, graph: Graph) -> Tensor:
@@ -64,72 +114,91 @@ def prune(mask: Tensor, graph: Graph) -> Tensor:
         mask = kept
 
 
+def units(scores: Scores) -> Tensor:
+    """int64 [n]: flat indices into ``values`` of the edges, nodes or neurons that exist, in graph order."""
+    if scores.level == "edge":
+        return scores.graph.mask.flatten().nonzero().squeeze(1)
+    return torch.arange(scores.values.numel())
+
+
 def ranking(scores: Scores, absolute: bool = True) -> Tensor:
-    """int64 [edges]: flat indices of the existing edges, best score first; equal scores keep graph order."""
-    edges = scores.graph.mask.flatten().nonzero().squeeze(1)
-    values = scores.values.flatten()[edges]
-    return edges[torch.sort(values.abs() if absolute else values, descending=True, stable=True).indices]
+    """int64 [n]: flat indices of the edges, nodes or neurons, best score first; equal scores keep graph order."""
+    existing = units(scores)
+    values = strengths(scores, absolute).flatten()[existing]
+    return existing[torch.sort(values, descending=True, stable=True).indices]
+
+
+def strengths(scores: Scores, absolute: bool) -> Tensor:
+    """What edges, nodes or neurons are chosen by: |score|, or the score."""
+    return scores.values.abs() if absolute else scores.values
 
 
 def top_n(scores: Scores, n: int, absolute: bool = True) -> Circuit:
-    """The ``n`` edges with the largest |score| (or the largest score), pruned."""
-    check_size(n, scores.graph)
-    mask = torch.zeros_like(scores.graph.mask)
-    mask.view(-1)[ranking(scores, absolute)[:n]] = True
-    return Circuit(prune(mask, scores.graph), scores.graph, n)
+    """The ``n`` edges, nodes or neurons with the largest |score| (or the largest score), pruned."""
+    check_size(n, scores)
+    return built(scores, ranking(scores, absolute)[:n])
+
+
+def threshold(scores: Scores, least: float, absolute: bool = True) -> Circuit:
+    """The edges, nodes or neurons whose |score| (or score) is at least ``least``, pruned."""
+    existing = units(scores)
+    return built(scores, existing[strengths(scores, absolute).flatten()[existing] >= least])
+
+
+def built(scores: Scores, chosen: Tensor) -> Circuit:
+    """The circuit of the ``chosen`` flat indices, pruned: with nodes, all edges between them."""
+    graph, n = scores.graph, len(chosen)
+    picked = torch.zeros(scores.values.shape, dtype=torch.bool)
+    picked.view(-1)[chosen] = True
+    if scores.level == "edge":
+        return Circuit(prune(picked, graph), graph, n)
+    nodes = picked if scores.level == "node" else picked.any(dim=1)
+    mask = prune(induced(nodes, graph), graph)
+    neurons = None if scores.level == "node" else picked & mask.any(dim=1)[:, None]
+    return Circuit(mask, graph, n, scores.level, neurons)
 
 
 def greedy(scores: Scores, n: int, absolute: bool = True) -> Circuit:
-    """Take ``n`` edges one by one, best first, among those that lead to a node already reached from the logits."""
+    """Take ``n`` edges one by one, best first, among those that lead to a node already reached from the logits.
+
+    Errors: InputError for scores of nodes or neurons.
+    """
+    if scores.level != "edge":
+        raise InputError(f"greedy selection takes edges, not scores of level {scores.level!r}")
     graph = scores.graph
-    check_size(n, graph)
-    strength = (scores.values.abs() if absolute else scores.values).double()
+    check_size(n, scores)
+    # each destination offers its sources in order, so the frontier holds one edge a destination
+    strength = strengths(scores, absolute).double().masked_fill(~graph.mask, -torch.inf)
+    order = torch.sort(strength, dim=0, descending=True, stable=True)
+    costs, sources = (-order.values.T).tolist(), order.indices.T.tolist()
+    readable = graph.readable.tolist()
     columns: list[list[int]] = [[] for _ in range(graph.n_sources)]
     for destination, node in enumerate(graph.destination_node[:-1].tolist()):
         columns[node].append(destination)
-    mask = torch.zeros_like(graph.mask)
-    reached: set[int] = {0}
-    frontier: list[tuple[float, int, int]] = []
-
-    def open_columns(destinations: list[int]) -> None:
-        for destination in destinations:
-            for source, value in enumerate(
-                strength[: int(graph.readable[destination]), destination].tolist()
-            ):
-                heapq.heappush(frontier, (-value, source, destination))
-
-    open_columns([graph.n_destinations - 1])
+    reached = [False] * graph.n_sources
+    reached[0] = True
+    taken = [0] * graph.n_destinations  # edges taken into each destination
+    last = graph.n_destinations - 1
+    frontier = [(costs[last][0], sources[last][0], last)]
     for _ in range(n):
-        if not frontier:
-            break
-        _, source, destination = heapq.heappop(frontier)
-        mask[source, destination] = True
-        if source not in reached:
-            reached.add(source)
-            open_columns(columns[source])
+        _, source, destination = frontier[0]
+        taken[destination] += 1
+        at = taken[destination]
+        if at < readable[destination]:
+            heapq.heapreplace(frontier, (costs[destination][at], sources[destination][at], destination))
+        else:
+            heapq.heappop(frontier)
+        if not reached[source]:
+            reached[source] = True
+            for column in columns[source]:
+                heapq.heappush(frontier, (costs[column][0], sources[column][0], column))
+    rank = torch.arange(graph.n_sources)[:, None] < torch.tensor(taken)
+    mask = torch.zeros_like(graph.mask).scatter_(0, order.indices, rank)
     return Circuit(prune(mask, graph), graph, n)
 
 
-def check_size(n: int, graph: Graph) -> None:
-    """InputError unless 0 <= n <= number of edges."""
-    if not 0 <= n <= graph.n_edges:
-        raise InputError(f"a circuit of {n} edges: the graph has {graph.n_edges}")
-
-
-def random_like(circuit: Circuit, generator: torch.Generator) -> Circuit:
-    """A random circuit with as many edges between every pair of layers as ``circuit`` has (its layer profile)."""
-    graph = circuit.graph
-    layers = graph.n_layers + 2  # blocks, the embedding (-1) and the logits (n_layers)
-    group = (graph.source_layer[:, None] + 1) * layers + graph.destination_layer[None, :]
-    edges = graph.mask.flatten().nonzero().squeeze(1)
-    edge_group = group.flatten()[edges]
-    wanted = torch.bincount(group[circuit.mask], minlength=layers * layers)
-    shuffled = torch.randperm(len(edges), generator=generator)
-    # stable sort by group: within each group the edges are now in random order
-    order = shuffled[torch.sort(edge_group[shuffled], stable=True).indices]
-    grouped = edge_group[order]
-    starts = torch.searchsorted(grouped, torch.arange(layers * layers))
-    rank = torch.arange(len(edges)) - starts[grouped]
-    mask = torch.zeros_like(graph.mask)
-    mask.view(-1)[edges[order[rank < wanted[grouped]]]] = True
-    return Circuit(mask, graph, circuit.n_edges)
+def check_size(n: int, scores: Scores) -> None:
+    """InputError unless 0 <= n <= number of edges, nodes or neurons."""
+    most = len(units(scores))
+    if not 0 <= n <= most:
+        raise InputError(f"a circuit of {n} {scores.level}s: the graph has {most}")
