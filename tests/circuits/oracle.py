@@ -164,8 +164,17 @@ class PatchedModel:
         self.run(self.embed(tokens), lambda name, x: x, wrote)
         return wrote
 
-    def circuit(self, clean: Tensor, corrupted: Tensor, edges: dict[str, set[str]]) -> Tensor:
-        """Logits when exactly ``edges`` (destination -> sources) carry the current value, all others the corrupted."""
+    def circuit(
+        self,
+        clean: Tensor,
+        corrupted: Tensor,
+        edges: dict[str, set[str]],
+        neurons: dict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Logits when exactly ``edges`` (destination -> sources) carry the current value, all others the corrupted.
+
+        ``neurons``: source -> bool [D], the coordinates that are current (None: all).
+        """
         inputs: dict[str, Tensor] = {}
         old: dict[str, Tensor] = {}
 
@@ -177,7 +186,9 @@ class PatchedModel:
         now: dict[str, Tensor] = {}
 
         def patch(name: str, x: Tensor) -> Tensor:
-            return inputs[name] + sum((now[source] - old[source] for source in edges.get(name, set())), 0.0)
+            sources = edges.get(name, set())
+            share = {source: 1.0 if neurons is None else neurons[source] for source in sources}
+            return inputs[name] + sum(((now[u] - old[u]) * share[u] for u in sources), 0.0)
 
         return self.run(self.embed(clean), patch, now)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -136,7 +137,19 @@ def strengths(scores: Scores, absolute: bool) -> Tensor:
 def top_n(scores: Scores, n: int, absolute: bool = True) -> Circuit:
     """The ``n`` edges, nodes or neurons with the largest |score| (or the largest score), pruned."""
     check_size(n, scores)
-    return built(scores, ranking(scores, absolute)[:n])
+    existing = units(scores)
+    strength = strengths(scores, absolute).flatten()[existing]
+    if n == 0:
+        return built(scores, existing[:0])
+    least = nth_largest(strength, n)
+    better, equal = existing[strength > least], existing[strength == least]
+    return built(scores, torch.cat([better, equal[: n - len(better)]]))
+
+
+def nth_largest(values: Tensor, n: int) -> float:
+    """The ``n``-th largest of ``values`` [m], 1 <= n <= m."""
+    # np.partition and torch.kthvalue are quadratic in equal values
+    return float(np.sort(values.numpy())[len(values) - n])
 
 
 def threshold(scores: Scores, least: float, absolute: bool = True) -> Circuit:
@@ -161,40 +174,64 @@ def built(scores: Scores, chosen: Tensor) -> Circuit:
 def greedy(scores: Scores, n: int, absolute: bool = True) -> Circuit:
     """Take ``n`` edges one by one, best first, among those that lead to a node already reached from the logits.
 
-    Errors: InputError for scores of nodes or neurons.
+    Equal scores go in graph order. Errors: InputError for scores of nodes or neurons.
     """
     if scores.level != "edge":
         raise InputError(f"greedy selection takes edges, not scores of level {scores.level!r}")
-    graph = scores.graph
     check_size(n, scores)
-    # each destination offers its sources in order, so the frontier holds one edge a destination
+    graph = scores.graph
     strength = strengths(scores, absolute).double().masked_fill(~graph.mask, -torch.inf)
-    order = torch.sort(strength, dim=0, descending=True, stable=True)
-    costs, sources = (-order.values.T).tolist(), order.indices.T.tolist()
-    readable = graph.readable.tolist()
+    bottleneck = bottlenecks(strength, graph)
+    if n == 0:
+        return Circuit(torch.zeros_like(graph.mask), graph, 0)
+    least = nth_largest(bottleneck[graph.mask], n)
+    mask = bottleneck > least  # these are taken before any other
+    take_best_first(mask, bottleneck == least, strength, graph, n - int(mask.sum()))
+    return Circuit(prune(mask, graph), graph, n)
+
+
+def bottlenecks(strength: Tensor, graph: Graph) -> Tensor:
+    """The weakest edge on the strongest way from the logits through each edge, itself included: like ``strength``.
+
+    Greedy selection takes edges in this order: nothing weaker is taken while a way over stronger edges is open.
+    """
+    reader = graph.destination_node
+    reached = torch.full((graph.n_sources,), -torch.inf, dtype=strength.dtype)
+    out = torch.empty_like(strength)
+    for source in range(graph.n_sources - 1, -1, -1):  # whoever reads a source comes after it
+        at_destination = torch.cat([reached[reader[:-1]], reached.new_tensor([torch.inf])])
+        out[source] = torch.minimum(strength[source], at_destination)
+        reached[source] = out[source].max()
+    return out
+
+
+def take_best_first(mask: Tensor, candidates: Tensor, strength: Tensor, graph: Graph, n: int) -> None:
+    """Add ``n`` of ``candidates`` to ``mask`` (both bool [sources, destinations]), in greedy order."""
     columns: list[list[int]] = [[] for _ in range(graph.n_sources)]
     for destination, node in enumerate(graph.destination_node[:-1].tolist()):
         columns[node].append(destination)
-    reached = [False] * graph.n_sources
-    reached[0] = True
-    taken = [0] * graph.n_destinations  # edges taken into each destination
-    last = graph.n_destinations - 1
-    frontier = [(costs[last][0], sources[last][0], last)]
+    reached = {
+        graph.n_sources,
+        *mask.any(dim=1).nonzero().flatten().tolist(),
+    }  # the logits, then who feeds them
+    frontier: list[tuple[float, int, int]] = []
+
+    def offer(destinations: list[int]) -> None:
+        for destination in destinations:
+            sources = candidates[:, destination].nonzero().flatten()
+            values = (-strength[sources, destination]).tolist()
+            for entry in zip(values, sources.tolist(), [destination] * len(values), strict=True):
+                heapq.heappush(frontier, entry)
+
+    offer([graph.n_destinations - 1])
+    for node in reached:
+        offer(columns[node] if node < graph.n_sources else [])
     for _ in range(n):
-        _, source, destination = frontier[0]
-        taken[destination] += 1
-        at = taken[destination]
-        if at < readable[destination]:
-            heapq.heapreplace(frontier, (costs[destination][at], sources[destination][at], destination))
-        else:
-            heapq.heappop(frontier)
-        if not reached[source]:
-            reached[source] = True
-            for column in columns[source]:
-                heapq.heappush(frontier, (costs[column][0], sources[column][0], column))
-    rank = torch.arange(graph.n_sources)[:, None] < torch.tensor(taken)
-    mask = torch.zeros_like(graph.mask).scatter_(0, order.indices, rank)
-    return Circuit(prune(mask, graph), graph, n)
+        _, source, destination = heapq.heappop(frontier)
+        mask[source, destination] = True
+        if source not in reached:
+            reached.add(source)
+            offer(columns[source])
 
 
 def check_size(n: int, scores: Scores) -> None:
