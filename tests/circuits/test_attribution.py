@@ -123,6 +123,8 @@ def test_identical_pairs_score_exactly_zero(case):
         ({"grid": "up"}, "up"),
         ({"steps": 0}, "0 steps"),
         ({"metric": "m"}, "'m'"),
+        ({"metric": "accuracy"}, "no gradient"),
+        ({"metric": "kl_reverse", "method": "EAP"}, "kl_reverse: its gradient on the clean run is 0"),
     ],
 )
 def test_unknown_options_are_named(case, options, word):

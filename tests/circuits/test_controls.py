@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from rewire.circuits.controls import complement, node_group, random_like, without_edges, without_nodes
 from rewire.circuits.graph import Graph
-from rewire.circuits.selection import Circuit, Scores, induced, top_n, whole
+from rewire.circuits.selection import Circuit, Scores, top_n, whole
 
 graphs = st.builds(Graph, st.integers(1, 4), st.integers(1, 3), st.just(8), st.booleans())
 seeds = st.integers(0, 10_000)

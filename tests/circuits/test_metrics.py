@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from rewire.circuits.metrics import References, measure
+from rewire.circuits.metrics import METRICS, References, measure
 from rewire.pairs import TokenPairs
 
 
@@ -24,13 +24,15 @@ def by_hand(metric, logits, references, row, targets):
     if metric == "accuracy":
         return sum(float(logits[i].argmax() == targets.token[i]) for i in at) / len(at)
     if metric.startswith("kl"):
-        q = (references.clean if metric == "kl" else references.corrupted).softmax(-1)
+        q = (references.corrupted if metric == "kl_corrupted" else references.clean).softmax(-1)
+        if metric == "kl_reverse":
+            p, q = q, p
         return sum((q[i] * (q[i] / p[i]).log()).sum() for i in at) / len(at)
     values = logits if metric == "logit_diff" else p
     return values[at[-1], targets.token[at[-1]]] - values[at[-1], targets.wrong_token[row]]
 
 
-@pytest.mark.parametrize("metric", ["nll", "kl", "kl_corrupted", "logit_diff", "prob_diff", "accuracy"])
+@pytest.mark.parametrize("metric", METRICS)
 def test_every_metric_by_hand(setting, metric):
     pairs, targets, logits, references = setting
     assert targets.position.tolist() == [3, 4, 3, 2, 3, 4], "a target is read one position before it"

@@ -39,10 +39,12 @@ METHODS = (
 
 def interpolation(method: str, metric: str, steps: int, grid: str) -> list[float]:
     """The alphas at which gradients are averaged: 0 = corrupted, 1 = clean."""
+    if metric == "accuracy":
+        raise InputError("metric accuracy has no gradient: take method exact, or nll")
     if method == "EAP":
-        if metric == "kl":
+        if metric in ("kl", "kl_reverse"):
             raise InputError(
-                "method EAP with metric kl: its gradient on the clean run is 0; take EAP-IG-inputs"
+                f"method EAP with metric {metric}: its gradient on the clean run is 0; take EAP-IG-inputs"
             )
         return [1.0]
     if method == "clean-corrupted":

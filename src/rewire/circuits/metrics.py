@@ -11,7 +11,7 @@ from torch import Tensor
 from rewire.errors import InputError
 from rewire.pairs import Targets
 
-METRICS = ("nll", "kl", "kl_corrupted", "logit_diff", "prob_diff", "accuracy")
+METRICS = ("nll", "kl", "kl_reverse", "kl_corrupted", "logit_diff", "prob_diff", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ def measure(metric: str, logits: Tensor, targets: Targets, references: Reference
     """Value of ``metric`` for every example of a batch, float32 [B]; ``logits``: [N, V] at the target positions.
 
     ``nll``: mean negative log-likelihood of the target tokens, nats a token.
-    ``kl``: KL(clean || run), a sum over the vocabulary, mean over the target positions, nats; ``kl_corrupted``:
-    KL(corrupted || run), likewise.
+    ``kl``: KL(clean || run), a sum over the vocabulary, mean over the target positions, nats; ``kl_reverse``:
+    KL(run || clean), ``kl_corrupted``: KL(corrupted || run), likewise.
     ``logit_diff``: logit(last target) - logit(wrong token), where the last target is read; ``prob_diff``: the same of
     probabilities. ``accuracy``: share of the target tokens that are the run's most likely ones, 0..1; no gradient.
     """
@@ -35,10 +35,12 @@ def measure(metric: str, logits: Tensor, targets: Targets, references: Reference
         logits = logits.float()  # half precision is measured in float32
     if metric == "nll":
         return targets.mean_per_example(F.cross_entropy(logits, targets.token, reduction="none"))
-    if metric in ("kl", "kl_corrupted"):
-        reference = references.clean if metric == "kl" else references.corrupted
+    if metric in ("kl", "kl_reverse", "kl_corrupted"):
+        reference = references.corrupted if metric == "kl_corrupted" else references.clean
         log_reference = F.log_softmax(reference.to(logits.dtype), dim=-1)
-        divergence = F.kl_div(F.log_softmax(logits, dim=-1), log_reference, log_target=True, reduction="none")
+        log_run = F.log_softmax(logits, dim=-1)
+        of, to = (log_run, log_reference) if metric == "kl_reverse" else (log_reference, log_run)
+        divergence = F.kl_div(to, of, log_target=True, reduction="none")  # KL(of || to)
         return targets.mean_per_example(divergence.sum(dim=-1))
     if metric == "accuracy":
         return targets.mean_per_example((logits.argmax(dim=-1) == targets.token).to(logits.dtype))
