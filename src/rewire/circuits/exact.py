@@ -55,7 +55,9 @@ def without_each(graph: Graph, level: str) -> Iterator[Circuit]:
             yield Circuit(induced(nodes, graph), graph, graph.n_sources - 1, level)
             continue
         for neuron in range(graph.d_model):
-            yield Circuit(graph.mask, graph, graph.n_sources * graph.d_model - 1, level, all_but(graph, source, neuron))
+            yield Circuit(
+                graph.mask, graph, graph.n_sources * graph.d_model - 1, level, all_but(graph, source, neuron)
+            )
 
 
 def all_but(graph: Graph, source: int, neuron: int) -> Tensor:

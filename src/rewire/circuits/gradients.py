@@ -27,7 +27,9 @@ class Gradients(Protocol):
     def wanted(self, trace: Trace) -> list[Tensor]:
         """The tensors of a run that gradients are needed of, beside the embedding."""
 
-    def add(self, trace: Trace, at_embedding: Tensor, grads: list[Tensor], component: Component | None) -> None:
+    def add(
+        self, trace: Trace, at_embedding: Tensor, grads: list[Tensor], component: Component | None
+    ) -> None:
         """Add one run: its gradient at the embedding and at ``wanted(trace)``.
 
         ``component``: the one that this run moves on its own, None if it moves everything.
@@ -55,9 +57,7 @@ def source_differences(runs: PairRuns) -> Tensor:
         first = 1 + layer * (heads + 1)
         z = (ablated.z[layer].to(precision) - clean.z[layer]).transpose(1, 2)  # [B, H, W, E]
         torch.matmul(z, stream.weight_o[layer].to(precision), out=delta[:, first : first + heads])
-        torch.sub(
-            ablated.mlp_out[layer].to(precision), clean.mlp_out[layer], out=delta[:, first + heads]
-        )
+        torch.sub(ablated.mlp_out[layer].to(precision), clean.mlp_out[layer], out=delta[:, first + heads])
     return delta
 
 
@@ -78,7 +78,9 @@ class EdgeGradients:
         return [*trace.qkv, *trace.mlp_in, trace.final]
 
     @torch.no_grad()
-    def add(self, trace: Trace, at_embedding: Tensor, grads: list[Tensor], component: Component | None) -> None:
+    def add(
+        self, trace: Trace, at_embedding: Tensor, grads: list[Tensor], component: Component | None
+    ) -> None:
         layers = self.stream.n_layers
         for layer in range(layers):
             residual = trace.residual[layer].detach().to(self.precision)
@@ -126,9 +128,7 @@ class EdgeGradients:
         """Sum over positions and width of delta [B, readable, W, D] times gradient [B, (n,) W, D]: [B, readable, n]."""
         assert isinstance(gradient, Tensor)
         per_destination = gradient if gradient.dim() == 4 else gradient[:, None]
-        return torch.matmul(
-            self.delta[:, :readable].flatten(2), per_destination.flatten(2).transpose(1, 2)
-        )
+        return torch.matmul(self.delta[:, :readable].flatten(2), per_destination.flatten(2).transpose(1, 2))
 
 
 class NodeGradients:
@@ -149,7 +149,9 @@ class NodeGradients:
         return [*trace.mlp_out, *trace.mlp_in]
 
     @torch.no_grad()
-    def add(self, trace: Trace, at_embedding: Tensor, grads: list[Tensor], component: Component | None) -> None:
+    def add(
+        self, trace: Trace, at_embedding: Tensor, grads: list[Tensor], component: Component | None
+    ) -> None:
         layers = self.stream.n_layers
         if component in (None, ("embedding", 0)):
             self.embedding = self.embedding + at_embedding.to(self.precision) * self.weight
@@ -159,7 +161,9 @@ class NodeGradients:
                 self.mlp[layer] = self.mlp[layer] + after
             if component in (None, ("z", layer)):
                 # in a sequential block what the heads write goes through the MLP too
-                through = 0.0 if self.stream.parallel else grads[layers + layer].to(self.precision) * self.weight
+                through = (
+                    0.0 if self.stream.parallel else grads[layers + layer].to(self.precision) * self.weight
+                )
                 self.attention[layer] = self.attention[layer] + after + through
 
     @torch.no_grad()
