@@ -37,6 +37,7 @@ localrules:
     circuits,
     faithfulness,
     evolution,
+    robustness,
     summaries,
     bakeoff,
     figures,
@@ -50,6 +51,7 @@ include: "workflow/rules/differential.smk"
 include: "workflow/rules/circuits.smk"
 include: "workflow/rules/faithfulness.smk"
 include: "workflow/rules/evolution.smk"
+include: "workflow/rules/robustness.smk"
 include: "workflow/rules/summaries.smk"
 include: "workflow/rules/lora.smk"
 include: "workflow/rules/claims.smk"

@@ -11,7 +11,7 @@ import torch
 
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
-from rewire.pretrained import load_tokenizer, load_transformer, resolve_adapter
+from rewire.pretrained import load_config, load_tokenizer, load_transformer, resolve_adapter
 from rewire.residual import ResidualStream, check_against_model
 
 
@@ -53,19 +53,32 @@ def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = Non
 
     On the GPU where there is one. A directory with an ``adapter_config.json`` is loaded as an adapter on the base model it names.
     """
-    from transformer_lens.model_bridge import TransformerBridge
-
     source, adapter = resolve_adapter(source, adapter)
-    transformer = load_transformer(source, adapter, dtype)
-    if torch.cuda.is_available():
-        transformer = transformer.to("cuda")  # type: ignore[arg-type]
     try:
         tokenizer = load_tokenizer(source)
     except InputError:
         tokenizer = None
+    return held(load_transformer(source, adapter, dtype), tokenizer, str(source))
+
+
+def randomly_initialised(source: str | Path, seed: int = 0) -> Model:
+    """A model of the architecture at ``source`` with the random weights that training would start from."""
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    transformer = AutoModelForCausalLM.from_config(load_config(source)).eval()
+    return held(transformer, None, str(source))
+
+
+def held(transformer: Any, tokenizer: Any, name: str) -> Model:
+    """A transformers model, frozen, held by a TransformerBridge."""
+    from transformer_lens.model_bridge import TransformerBridge
+
+    if torch.cuda.is_available():
+        transformer = transformer.to("cuda")
     # without one the bridge would look for a tokenizer itself, and fail where there is none
     bridge = TransformerBridge.boot_transformers(
-        str(source), hf_model=transformer, tokenizer=tokenizer or blank_tokenizer()
+        name, hf_model=transformer, tokenizer=tokenizer or blank_tokenizer()
     )
     for parameter in bridge.parameters():  # after booting: the bridge adds split copies of fused weights
         parameter.requires_grad_(False)

@@ -88,16 +88,20 @@ def positions(config: Any, source: str) -> int:
     return int(length)
 
 
-def context_of(source: str | Path) -> int:
-    """How many tokens the model at ``source`` can read at once, without loading its weights."""
+def load_config(source: str | Path) -> Any:
+    """The transformers config at ``source``. Errors: InputError if there is none."""
     from transformers import AutoConfig
 
     source = expand(source)
     try:
-        config = AutoConfig.from_pretrained(source)
+        return AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
         raise InputError(explain(source, "config", error)) from error
-    return positions(config, source)
+
+
+def context_of(source: str | Path) -> int:
+    """How many tokens the model at ``source`` can read at once, without loading its weights."""
+    return positions(load_config(source), expand(source))
 
 
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:

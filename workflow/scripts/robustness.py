@@ -1,0 +1,16 @@
+"""Reads checkpoints and pair tables; writes how far circuits agree under other examples, noise and corruptions."""
+
+from rewire.jobs import job
+
+with job(snakemake.log[0], snakemake.threads):
+    from rewire.robustness import write_robustness
+
+    write_robustness(
+        dict(zip(snakemake.params.checkpoints, snakemake.input.checkpoints)),
+        dict(zip(snakemake.params.corruptions, snakemake.input.pairs)),
+        snakemake.params.corruption,
+        snakemake.params.circuits,
+        snakemake.params.robustness,
+        snakemake.output.agreement,
+        snakemake.output.edges,
+    )
