@@ -41,7 +41,7 @@ class Model:
         return torch.float64 if self.stream.embedding.dtype == torch.float64 else torch.float32
 
     def check_length(self, length: int) -> None:
-        """InputError if ``length`` tokens do not fit the context."""
+        """InputError if ``length`` tokens to read do not fit the context."""
         if length > self.stream.context:
             raise InputError(
                 f"examples of {length} tokens do not fit the model's context of {self.stream.context}"

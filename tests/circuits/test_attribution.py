@@ -133,9 +133,22 @@ def test_unknown_options_are_named(case, options, word):
 
 
 def test_too_long_examples_are_refused(case):
-    tokens = torch.zeros(1, case.model.stream.context + 1, dtype=torch.long)
+    tokens = torch.zeros(1, case.model.stream.context + 2, dtype=torch.long)
     with pytest.raises(InputError, match="context"):
         attribution.attribute(case.model, TokenPairs(tokens, tokens))
+
+
+def test_the_last_token_is_not_read_and_needs_no_room(case):
+    generator = torch.Generator().manual_seed(0)
+    clean = torch.randint(0, 50, (2, case.model.stream.context + 1), generator=generator)
+    corrupted = clean.clone()
+    corrupted[:, 3] = 7
+    pairs = TokenPairs(clean, corrupted, target_tokens=2)
+    scores = attribution.attribute(case.model, pairs, steps=50, grid="midpoint")
+    assert scores.completeness_gap < 0.05
+    for option in ({"method": "information-flow-routes"}, {"method": "EAP", "intervention": "mean"}):
+        with pytest.raises(InputError, match="context"):
+            attribution.attribute(case.model, pairs, **option)
 
 
 def test_no_gradient_is_left_on_the_model(case):

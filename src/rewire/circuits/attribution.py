@@ -84,7 +84,7 @@ def attribute(
     """
     if level not in LEVELS:
         raise InputError(f"level {level!r} is not one of {', '.join(LEVELS)}")
-    model.check_length(pairs.clean.shape[1])
+    model.check_length(pairs.clean.shape[1] - 1)  # the last token is a target, not read
     if method == "exact":
         return exact(model, pairs, metric, batch_tokens, intervention, level, examples)
     if method == "information-flow-routes":
@@ -145,7 +145,8 @@ class _Total:
 
 
 def flow_route_batches(model: Model, pairs: TokenPairs, batch_tokens: int) -> Iterator[tuple[Tensor, _Batch]]:
-    """Indices of a batch's examples and their information flow routes."""
+    """Indices of a batch's examples and their information flow routes, over all of their tokens."""
+    model.check_length(pairs.clean.shape[1])
     for index, batch in pairs.batches(batch_tokens):
         yield index, _Batch(batch_routes(model.stream, model.graph, batch))
 
@@ -161,7 +162,7 @@ def gradient_batches(
     level: str,
 ) -> Iterator[tuple[Tensor, _Batch]]:
     """Indices of a batch's examples and their scores by a method that averages gradients over ``alphas``."""
-    outputs = constants(model.stream, pairs, intervention, batch_tokens)
+    outputs = constants(model, pairs, intervention, batch_tokens)
     for index, batch in pairs.batches(batch_tokens):
         runs = PairRuns(model.stream, batch, outputs)
         moved = activations_points if method == "EAP-IG-activations" else inputs_points

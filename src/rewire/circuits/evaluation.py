@@ -33,8 +33,8 @@ def evaluate(
     ``intervention``: what edges outside a circuit carry (``interventions.INTERVENTIONS``). The whole graph gives the
     clean run and, with ``patching``, the empty graph the corrupted run, to float tolerance.
     """
-    model.check_length(pairs.clean.shape[1])
-    outputs = constants(model.stream, pairs, intervention, batch_tokens)
+    model.check_length(pairs.clean.shape[1] - 1)  # the last token is a target, not read
+    outputs = constants(model, pairs, intervention, batch_tokens)
     values = {metric: torch.empty(len(circuits), len(pairs), dtype=model.precision) for metric in metrics}
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
         for index, batch in pairs.batches(batch_tokens):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rewire.errors import InputError
+from rewire.models import Model
 from rewire.pairs import TokenPairs
 from rewire.residual import ResidualStream, Trace
 
@@ -29,10 +30,10 @@ class Constants:
     mlp_out: list[Tensor]
 
 
-def constants(
-    stream: ResidualStream, pairs: TokenPairs, intervention: str, batch_tokens: int
-) -> Constants | None:
-    """The constant outputs of an intervention, None for ``patching``. Errors: InputError for an unknown intervention.
+def constants(model: Model, pairs: TokenPairs, intervention: str, batch_tokens: int) -> Constants | None:
+    """The constant outputs of an intervention, None for ``patching``.
+
+    Errors: InputError for an unknown intervention, or examples that a mean cannot be taken over: too long.
 
     ``mean``: over all real tokens of all clean examples; ``mean-positional``: over the examples that are long enough,
     position by position.
@@ -41,10 +42,12 @@ def constants(
         return None
     if intervention not in INTERVENTIONS:
         raise InputError(f"intervention {intervention!r} is not one of {', '.join(INTERVENTIONS)}")
+    stream = model.stream
     layers, heads = stream.n_layers, (stream.n_heads, stream.d_head)
     if intervention == "zero":
         new = stream.embedding.new_zeros
         return Constants(new(1, stream.d_model), [new(1, *heads)] * layers, [new(1, stream.d_model)] * layers)
+    model.check_length(pairs.clean.shape[1])
     return mean_outputs(stream, pairs, intervention == "mean-positional", batch_tokens)
 
 

@@ -14,9 +14,11 @@ from rewire.residual import KeyValue, Patch, ResidualStream, Trace
 class PairRuns:
     """Both runs of B examples over the W positions from the first that differs (shared keys and values before it).
 
+    The last token is a target and is not read, so the window ends before it.
+
     ``clean``, ``corrupted``: the traces; ``clean_embedding``, ``corrupted_embedding``: [B, W, D] token embeddings.
     ``ablated``, ``ablated_embedding``: what edges outside a circuit carry: the corrupted run, or ``outputs`` if given
-    (then the window is the whole example).
+    (then the window starts at the first token).
     """
 
     @torch.no_grad()
@@ -28,14 +30,14 @@ class PairRuns:
         self.past: list[KeyValue] | None = None
         if self.start:
             self.past = stream.prefix(pairs.clean[:, : self.start])
-        self.clean_embedding = stream.embed(pairs.clean[:, self.start :])
-        self.corrupted_embedding = stream.embed(pairs.corrupted[:, self.start :])
+        self.clean_embedding = stream.embed(pairs.clean[:, self.start : -1])
+        self.corrupted_embedding = stream.embed(pairs.corrupted[:, self.start : -1])
         self.clean = self.run(self.clean_embedding)
         self.corrupted = self.run(self.corrupted_embedding)
         self.ablated_embedding, self.ablated = self.corrupted_embedding, self.corrupted
         if outputs is not None:
             batch, length = pairs.clean.shape
-            self.ablated_embedding, self.ablated = ablated_trace(stream, outputs, batch, length)
+            self.ablated_embedding, self.ablated = ablated_trace(stream, outputs, batch, length - 1)
         self.references = References(
             self.target_logits(self.clean.final), self.target_logits(self.corrupted.final)
         )
