@@ -47,6 +47,7 @@ localrules:
 include: "workflow/rules/articles.smk"
 include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/pairs.smk"
+include: "workflow/rules/sums.smk"
 include: "workflow/rules/differential.smk"
 include: "workflow/rules/circuits.smk"
 include: "workflow/rules/faithfulness.smk"

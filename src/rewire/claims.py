@@ -9,6 +9,7 @@ import csv
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,10 @@ def judge(
     if claim["measure"] not in MEASURES:
         raise InputError(f"claims.{name}.measure: {claim['measure']!r} is not one of {', '.join(MEASURES)}")
     measure, unit = MEASURES[claim["measure"]]
-    if "about" in claim and identity not in claim["about"]:
-        return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
-    result = measure(tables)
+    result = None
+    if "about" not in claim or identity in claim["about"]:
+        with suppress(NotRun):
+            result = measure(tables)
     if result is None:
         return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
     given = {
@@ -106,7 +108,13 @@ def point(value: float, n: int) -> Estimate:
     return Estimate(value, math.nan, math.nan, n)
 
 
+class NotRun(Exception):
+    """The run does not have a table that the measure reads."""
+
+
 def frame(tables: Tables, name: str) -> Any:
+    if name not in tables:
+        raise NotRun(name)
     return read_table(tables[name]).to_pandas()
 
 

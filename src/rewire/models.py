@@ -11,7 +11,7 @@ import torch
 
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
-from rewire.pretrained import load_config, load_tokenizer, load_transformer, resolve_adapter
+from rewire.pretrained import find_tokenizer, load_config, load_transformer, resolve_adapter
 from rewire.residual import ResidualStream, check_against_model
 
 
@@ -54,11 +54,7 @@ def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = Non
     On the GPU where there is one. A directory with an ``adapter_config.json`` is loaded as an adapter on the base model it names.
     """
     source, adapter = resolve_adapter(source, adapter)
-    try:
-        tokenizer = load_tokenizer(source)
-    except InputError:
-        tokenizer = None
-    return held(load_transformer(source, adapter, dtype), tokenizer, str(source))
+    return held(load_transformer(source, adapter, dtype), find_tokenizer(source), str(source))
 
 
 def randomly_initialised(source: str | Path, seed: int = 0) -> Model:

@@ -16,6 +16,8 @@ from rewire.errors import InputError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model", "spiece.model")
+
 
 def expand(source: str | Path) -> str:
     """``source`` with environment variables and ``~`` filled in."""
@@ -104,15 +106,24 @@ def context_of(source: str | Path) -> int:
     return positions(load_config(source), expand(source))
 
 
+def find_tokenizer(source: str | Path) -> PreTrainedTokenizerBase | None:
+    """The tokenizer at ``source``, None if it is a directory without one (a model of bare tokens)."""
+    directory = Path(expand(source))
+    return None if directory.is_dir() and not holds_tokenizer(directory) else load_tokenizer(source)
+
+
+def holds_tokenizer(directory: Path) -> bool:
+    return any((directory / name).is_file() for name in TOKENIZER_FILES)
+
+
 def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer at ``source``. Errors: InputError if there is none, or it has no end-of-sequence token."""
     from transformers import AutoTokenizer, GPT2Tokenizer
 
     source = expand(source)
     directory = Path(source)
-    names = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model", "spiece.model")
-    if directory.is_dir() and not any((directory / name).is_file() for name in names):
-        raise InputError(f"{source}: the directory holds no tokenizer ({', '.join(names)})")
+    if directory.is_dir() and not holds_tokenizer(directory):
+        raise InputError(f"{source}: the directory holds no tokenizer ({', '.join(TOKENIZER_FILES)})")
     bare = (directory / "vocab.json").is_file() and not (directory / "tokenizer_config.json").is_file()
     # vocab.json and merges.txt alone do not say what they are: GPT-2's byte-level BPE is kept that way
     loader = GPT2Tokenizer if bare and not (directory / "config.json").is_file() else AutoTokenizer

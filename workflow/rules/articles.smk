@@ -23,4 +23,4 @@ rule write_articles:
 rule articles:
     """Target: the articles of every run."""
     input:
-        cells("results/articles/{dataset}/{split}.parquet", split=SPLITS),
+        cells("results/articles/{dataset}/{split}.parquet", SUMMARIZING, split=SPLITS),

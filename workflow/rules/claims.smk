@@ -12,11 +12,21 @@ CLAIM_TABLES = {
 }
 
 
+def claim_tables(dataset):
+    """The names of the tables that a run on ``dataset`` has."""
+    summarizing = ("bakeoff", "summaries_base", "summaries")
+    return [name for name in CLAIM_TABLES if dataset not in SUMS or name not in summarizing]
+
+
 rule judge_claims:
     """One row a claim and run: published value, ours with its interval, verdict."""
     input:
-        **{table: at_last(pattern) for table, pattern in CLAIM_TABLES.items()},
         code=code("claims.py"),
+        tables=[
+            CLAIM_TABLES[name].format(model=m, dataset=d, last=last(m))
+            for m, d in RUNS
+            for name in claim_tables(d)
+        ],
     output:
         parquet="results/claims.parquet",
         tsv="results/claims.tsv",
@@ -27,7 +37,7 @@ rule judge_claims:
     params:
         claims=section("claims"),
         runs=[list(run) for run in RUNS],
-        tables=sorted(CLAIM_TABLES),
+        tables=[claim_tables(dataset) for _, dataset in RUNS],
         identities=ordered({m: MODELS[m]["id"] for m, _ in RUNS if "id" in MODELS[m]}),
     script:
         "../scripts/claims.py"

@@ -41,6 +41,9 @@ for number, (model, dataset) in enumerate(RUNS):
                 f"config: runs[{number}].{kind}: {name!r} is not in {kind}s ({', '.join(catalogue)})"
             )
 SPLITS = ("train", "validation", "test")
+SUMS = [name for name, entry in DATASETS.items() if entry["source"] == "sums"]
+# runs that read articles and write summaries; sums have pairs alone
+SUMMARIZING = [(model, dataset) for model, dataset in RUNS if dataset not in SUMS]
 CORRUPTIONS = config["pairs"]["corruptions"]
 if config["circuits"]["corruption"] not in CORRUPTIONS:
     raise WorkflowError(
@@ -79,6 +82,12 @@ PUBLISHED_CHECKPOINTS = sorted(
     {name for model in PUBLISHED for name in MODELS[model]["checkpoints"]}
 )
 TRAINED = [name for name in MODELS if name not in PUBLISHED]
+for number, (model, dataset) in enumerate(RUNS):
+    if dataset in SUMS and model not in PUBLISHED:
+        raise WorkflowError(
+            f"config: runs[{number}]: {dataset} has no articles to train {model} on; "
+            "give the model its checkpoints"
+        )
 
 
 def checkpoint_steps(model):
@@ -152,11 +161,11 @@ def figure(name):
     return {"png": f"{stem}.png", "svg": f"{stem}.svg"}
 
 
-def cells(pattern, **wildcards):
-    """``pattern`` for every run, and every combination of the other wildcards."""
+def cells(pattern, runs=RUNS, **wildcards):
+    """``pattern`` for each of ``runs``, and every combination of the other wildcards."""
     return [
         path
-        for model, dataset in RUNS
+        for model, dataset in runs
         for path in expand(pattern, model=model, dataset=dataset, **wildcards)
     ]
 
@@ -229,9 +238,11 @@ def tuned(model):
     return checkpoints(model)[1:]
 
 
-def figures_of(model, figures):
-    """Those of ``figures`` that a model has: published checkpoints have no training curve."""
-    return [name for name in figures if name != "training" or model in TRAINED]
+def figures_of(model, dataset, figures):
+    """Those of ``figures`` that a run has: published checkpoints have no training curve, sums no bake-off."""
+    lacking = {"training"} if model in PUBLISHED else set()
+    lacking |= {"bakeoff"} if dataset in SUMS else set()
+    return [name for name in figures if name not in lacking]
 
 
 def title(wildcards):

@@ -178,6 +178,6 @@ rule figures:
         [
             f"results/figures/{m}/{d}/{name}.png"
             for m, d in RUNS
-            for name in figures_of(m, FIGURES)
+            for name in figures_of(m, d, FIGURES)
         ],
         rules.draw_claims.output,

@@ -122,4 +122,4 @@ rule hold_bakeoff:
 rule bakeoff:
     """Target: the LoRA bake-off of every run."""
     input:
-        cells(f"{LORA}/bakeoff.parquet"),
+        cells(f"{LORA}/bakeoff.parquet", SUMMARIZING),

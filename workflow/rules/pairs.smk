@@ -13,6 +13,8 @@ rule build_pairs:
         PAIRS,
     log:
         "logs/pairs/{model}/{dataset}/{corruption}.log",
+    wildcard_constraints:
+        dataset=names(sorted({*DATASETS} - {*SUMS})),
     conda:
         "../../envs/rewire.yaml"
     params:

@@ -32,6 +32,6 @@ rule summaries:
     input:
         [
             SUMMARIES.format(model=m, dataset=d, checkpoint=c)
-            for m, d in RUNS
+            for m, d in SUMMARIZING
             for c in ("base", last(m))
         ],

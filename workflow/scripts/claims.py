@@ -5,10 +5,10 @@ from rewire.jobs import job
 with job(snakemake.log[0], snakemake.threads):
     from rewire.claims import write_claims
 
-    runs = [tuple(run) for run in snakemake.params.runs]
+    paths = iter(snakemake.input.tables)
     tables = {
-        run: {table: snakemake.input.get(table)[number] for table in snakemake.params.tables}
-        for number, run in enumerate(runs)
+        tuple(run): dict(zip(names, paths))
+        for run, names in zip(snakemake.params.runs, snakemake.params.tables)
     }
     write_claims(
         tables,

@@ -1,0 +1,20 @@
+"""Pairs of a task without articles: sums, for models that read digits."""
+
+
+rule build_sums:
+    """Two numbers and their sum; the corrupted side asks another question."""
+    input:
+        code=code("sums.py"),
+    output:
+        PAIRS,
+    log:
+        "logs/pairs/{model}/{dataset}/{corruption}.log",
+    wildcard_constraints:
+        dataset=names(SUMS),
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        digits=lambda wildcards: DATASETS[wildcards.dataset]["digits"],
+        pairs=section("pairs", "examples", "seed"),
+    script:
+        "../scripts/sums.py"
