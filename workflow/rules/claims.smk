@@ -15,7 +15,9 @@ CLAIM_TABLES = {
 def claim_tables(dataset):
     """The names of the tables that a run on ``dataset`` has."""
     summarizing = ("bakeoff", "summaries_base", "summaries")
-    return [name for name in CLAIM_TABLES if dataset not in SUMS or name not in summarizing]
+    return [
+        name for name in CLAIM_TABLES if dataset not in SUMS or name not in summarizing
+    ]
 
 
 rule judge_claims:

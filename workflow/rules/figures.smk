@@ -7,9 +7,23 @@ FIGURES = [
     "heads",
     "faithfulness",
     "evolution",
+    "robustness",
     "circuit",
     "bakeoff",
 ]
+
+
+def reported(name, category):
+    """Output of a figure rule of one cell; the PNG goes into the report with its caption."""
+    files = figure(name)
+    shown = report(
+        files["png"],
+        caption=f"../report/{name}.rst",
+        category=category,
+        subcategory="{model} on {dataset}",
+        labels={"figure": name},
+    )
+    return files | {"png": shown}
 
 
 rule draw_training:
@@ -18,7 +32,7 @@ rule draw_training:
         code=code("figure_training.py"),
         table=f"{CELL}/training.parquet",
     output:
-        **figure("training"),
+        **reported("training", "Training"),
     log:
         "logs/figures/{model}/{dataset}/training.log",
     conda:
@@ -30,12 +44,13 @@ rule draw_training:
 
 
 rule draw_pairs:
-    """How much each corruption hurts."""
+    """How much each corruption hurts, and how far the circuits agree that they give."""
     input:
         code=code("figure_pairs.py"),
-        table="results/pairs/{model}/{dataset}/effect.parquet",
+        effects="results/pairs/{model}/{dataset}/effect.parquet",
+        agreement=AGREEMENT,
     output:
-        **figure("pairs"),
+        **reported("pairs", "Pairs"),
     log:
         "logs/figures/{model}/{dataset}/pairs.log",
     conda:
@@ -122,13 +137,31 @@ rule draw_evolution:
         "../scripts/figure_evolution.py"
 
 
+rule draw_robustness:
+    """How far circuits agree under other examples and noise, and how often resamples find each edge."""
+    input:
+        code=code("figure_robustness.py"),
+        agreement=AGREEMENT,
+        edges=INCLUSION,
+    output:
+        **reported("robustness", "Robustness"),
+    log:
+        "logs/figures/{model}/{dataset}/robustness.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_robustness.py"
+
+
 rule draw_circuit:
     """The last checkpoint's circuit."""
     input:
         code=code("figure_circuit.py"),
         circuit=of_checkpoints(f"{CIRCUIT}/circuit.json", lambda model: [last(model)]),
     output:
-        **figure("circuit"),
+        **reported("circuit", "Circuits"),
     log:
         "logs/figures/{model}/{dataset}/circuit.log",
     conda:
@@ -145,7 +178,7 @@ rule draw_bakeoff:
         code=code("figure_bakeoff.py"),
         table=f"{LORA}/bakeoff.parquet",
     output:
-        **figure("bakeoff"),
+        **reported("bakeoff", "LoRA"),
     log:
         "logs/figures/{model}/{dataset}/bakeoff.log",
     conda:
@@ -162,7 +195,12 @@ rule draw_claims:
         code=code("figure_claims.py"),
         table="results/claims.parquet",
     output:
-        png="results/figures/claims.png",
+        png=report(
+            "results/figures/claims.png",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"figure": "claims"},
+        ),
         svg="results/figures/claims.svg",
     log:
         "logs/figures/claims.log",

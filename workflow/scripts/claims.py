@@ -7,8 +7,8 @@ with job(snakemake.log[0], snakemake.threads):
 
     paths = iter(snakemake.input.tables)
     tables = {
-        tuple(run): dict(zip(names, paths))
-        for run, names in zip(snakemake.params.runs, snakemake.params.tables)
+        tuple(run): {name: next(paths) for name in names}
+        for run, names in zip(snakemake.params.runs, snakemake.params.tables, strict=True)
     }
     write_claims(
         tables,

@@ -6,8 +6,8 @@ with job(snakemake.log[0], snakemake.threads):
     from rewire.robustness import write_robustness
 
     write_robustness(
-        dict(zip(snakemake.params.checkpoints, snakemake.input.checkpoints)),
-        dict(zip(snakemake.params.corruptions, snakemake.input.pairs)),
+        dict(zip(snakemake.params.checkpoints, snakemake.input.checkpoints, strict=True)),
+        dict(zip(snakemake.params.corruptions, snakemake.input.pairs, strict=True)),
         snakemake.params.corruption,
         snakemake.params.circuits,
         snakemake.params.robustness,
