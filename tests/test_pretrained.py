@@ -278,3 +278,9 @@ def test_an_adapter_in_a_pickle_is_refused(tmp_path: Path, tiny_model_folder: Pa
     torch.save(load_file(out / "adapter_model.safetensors"), out / "adapter_model.bin")
     (out / "adapter_model.safetensors").unlink()
     assert "pickle" in refused(lambda: load_transformer(tiny_model_folder, out))
+
+
+def test_a_path_with_an_unset_variable_is_named(monkeypatch):
+    monkeypatch.delenv("REWIRE_NOWHERE", raising=False)
+    with pytest.raises(InputError, match=r"\$REWIRE_NOWHERE/model: the environment variable"):
+        load_transformer("$REWIRE_NOWHERE/model")

@@ -20,8 +20,10 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tok
 
 
 def expand(source: str | Path) -> str:
-    """``source`` with environment variables and ``~`` filled in."""
+    """``source`` with environment variables and ``~`` filled in. Errors: InputError for a variable that is not set."""
     filled = os.path.expandvars(source)
+    if "$" in filled:
+        raise InputError(f"{source}: the environment variable in it is not set")
     return str(Path(filled).expanduser()) if filled.startswith("~") else filled
 
 
