@@ -1,5 +1,6 @@
 """TokenPairs: what is refused, how it is batched, where its window starts."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def pairs(draw: st.DrawFn) -> TokenPairs:
         ((ones(2, 3), ones(2, 3), None, torch.tensor([1, 5])), "example 1 has 5 target tokens"),
         ((ones(2, 3), ones(2, 3), None, torch.tensor([[1], [1]])), "target_tokens has shape"),
         ((ones(2, 3), ones(2, 3), None, 1, torch.tensor(1)), r"wrong_token has shape \[\]"),
+        ((ones(2, 3), ones(2, 3), None, 1, -ones(2)), "example 0: wrong_token -1 is no token id"),
+        ((ones(2, 3).float(), ones(2, 3)), "clean is torch.float32, expected a tensor of integers"),
+        ((ones(2, 3), ones(2, 3).bool()), "corrupted is torch.bool, expected a tensor of integers"),
+        ((ones(2, 3), ones(2, 3) - torch.eye(2, 3).long() * 4), "example 0: corrupted -3 at position 0"),
+        (
+            (ones(2, 3).numpy(), ones(2, 3).numpy()),
+            "clean is a ndarray, expected a tensor or a list of strings",
+        ),
+        ((ones(2, 3), ones(2, 3).numpy()), "clean is a Tensor and corrupted a ndarray"),
+        ((ones(2, 3), ones(2, 3), [3, 3]), "lengths is list, expected a tensor of integers"),
+        ((ones(2, 3), ones(2, 3), torch.tensor([3.0, 3.0])), "lengths is torch.float32"),
+        ((ones(2, 3), ones(2, 3), None, 1.0), "target_tokens is float"),
+        ((ones(2, 3), ones(2, 3), None, 1, [1, 1]), "example 0: wrong_token is a int, expected a string"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(arguments: tuple, said: str) -> None:
@@ -58,6 +72,26 @@ def test_defaults_are_whole_rows_and_the_last_token() -> None:
     assert made.lengths.tolist() == [5, 5]
     assert made.target_tokens.tolist() == [1, 1]
     assert len(made) == 2
+
+
+@given(pairs=pairs())
+def test_what_is_in_the_padding_and_how_wide_it_is_does_not_matter(pairs: TokenPairs) -> None:
+    """Ids that no model has included: -1 and -100 are what others pad with."""
+    beyond = torch.arange(pairs.clean.shape[1] + 4) >= pairs.lengths[:, None]
+    sides = [
+        torch.nn.functional.pad(side, (0, 4)).masked_fill(beyond, -100)
+        for side in (pairs.clean, pairs.corrupted)
+    ]
+    made = TokenPairs(*sides, pairs.lengths, pairs.target_tokens, pairs.wrong_token)
+    for field in dataclasses.fields(TokenPairs):
+        assert torch.equal(getattr(made, field.name), getattr(pairs, field.name))
+    assert made.clean.shape[1] == int(made.lengths.max())
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int16, torch.int32])
+def test_any_integers_become_int64(kind: torch.dtype) -> None:
+    made = TokenPairs(*[ones(2, 3).to(kind)] * 2, ones(2).to(kind) * 3, ones(2).to(kind), ones(2).to(kind))
+    assert {getattr(made, field.name).dtype for field in dataclasses.fields(made)} == {torch.int64}
 
 
 @given(pairs=pairs(), tokens=st.integers(0, 60))

@@ -23,7 +23,8 @@ def find_circuit(
 ) -> None:
     """Score every edge of the model in ``checkpoint`` and select its circuit.
 
-    ``settings``: method, steps, grid, metric, fraction (share of the graph's edges in the circuit), batch_tokens.
+    ``settings``: method, steps, grid, metric, fraction (share of the graph's edges in the circuit),
+    keep_examples (each example's scores in the scores file), batch_tokens.
     """
     model = load(checkpoint)
     _, examples = read_pairs(pairs)
@@ -35,6 +36,7 @@ def find_circuit(
         steps=settings["steps"],
         grid=settings["grid"],
         batch_tokens=settings["batch_tokens"],
+        examples=settings["keep_examples"],
     )
     circuit = selection.top_n(scores, round(settings["fraction"] * model.graph.n_edges))
     log.info(

@@ -75,8 +75,8 @@ def random_sentences(material: Material, source: random.Random) -> Corrupted:
 
 
 def noise(material: Material, source: random.Random) -> Corrupted:
-    """A share of all article tokens, at random positions, become tokens drawn from the corpus."""
-    count = round(material.share * len(material.article))
+    """A share of all article tokens, one at least, at random positions, become tokens drawn from the corpus."""
+    count = max(1, round(material.share * len(material.article)))
     positions = sorted(source.sample(range(len(material.article)), count))
     return fill(material, [(p, p + 1) for p in positions], lambda span: [source.choice(material.corpus)])
 

@@ -11,6 +11,7 @@ import torch
 
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
+from rewire.pairs import TokenPairs
 from rewire.pretrained import find_tokenizer, load_config, load_transformer, resolve_adapter
 from rewire.residual import ResidualStream, check_against_model
 
@@ -46,6 +47,18 @@ class Model:
             raise InputError(
                 f"examples of {length} tokens do not fit the model's context of {self.stream.context}"
             )
+
+    def check_pairs(self, pairs: TokenPairs) -> None:
+        """InputError for pairs that are longer than the context, or hold a token that the model has no embedding for."""
+        self.check_length(pairs.clean.shape[1] - 1)  # the last token is a target and is not read
+        words = len(self.stream.embedding)
+        for name in ("clean", "corrupted", "wrong_token"):
+            tokens = getattr(pairs, name)
+            if tokens is not None and int(tokens.max()) >= words:
+                example = int((tokens >= words).nonzero()[0, 0])
+                raise InputError(
+                    f"pairs: example {example}: {name} has token {int(tokens[example].max())}, the model has {words}"
+                )
 
 
 def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = None) -> Model:

@@ -2,76 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rewire.errors import InputError
 from rewire.tables import read_table
+from rewire.token_strings import encode_pairs, single_tokens
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class TokenPairs:
     """N examples, right-padded to T tokens; both runs of an example have the same length.
 
-    ``clean``, ``corrupted``: int64 [N, T]. ``lengths``: int64 [N], tokens before the padding (None: no padding).
-    ``target_tokens``: how many tokens at the end of each example are predicted, int or int64 [N].
+    ``clean``, ``corrupted``: int64 [N, T]. ``lengths``: int64 [N], tokens before the padding.
+    ``target_tokens``: int64 [N], how many tokens at the end of each example are predicted.
     ``wrong_token``: int64 [N], what ``logit_diff`` sets against the last token, or None.
-    Errors: InputError that names the example when shapes, lengths or targets do not fit.
+    T is the longest example's length and the padding is 0, whatever the padding was that they were made from.
     """
 
     clean: Tensor
     corrupted: Tensor
-    lengths: Tensor | None = None
-    target_tokens: int | Tensor = 1
-    wrong_token: Tensor | None = None
+    lengths: Tensor
+    target_tokens: Tensor
+    wrong_token: Tensor | None
 
-    def __post_init__(self) -> None:
-        n = len(self.clean)
-        if self.clean.shape != self.corrupted.shape or self.clean.dim() != 2 or n == 0:
+    def __init__(
+        self,
+        clean: Tensor | Sequence[str],
+        corrupted: Tensor | Sequence[str],
+        lengths: Tensor | None = None,
+        target_tokens: int | Tensor = 1,
+        wrong_token: Tensor | Sequence[str] | None = None,
+        tokenizer: Any = None,
+    ) -> None:
+        """From integer tensors [N, T], or from two lists of N strings and the model's tokenizer.
+
+        ``lengths`` [N]: None for no padding, or for strings. ``target_tokens``: one number for all examples or [N].
+        ``wrong_token``: ids [N], or N strings of one token each. ``tokenizer``: how strings are encoded is said in
+        ``rewire.token_strings``; with tensors it serves to check that the ids are in its vocabulary.
+        Errors: InputError that names the example when shapes, lengths, targets, ids or texts do not fit.
+        """
+        if not isinstance(clean, Tensor) and not isinstance(corrupted, Tensor):
+            if lengths is not None:
+                raise InputError("pairs: lengths are given, but those of texts follow from their tokens")
+            clean, corrupted, lengths = encode_pairs(tokenizer, clean, corrupted)
+        elif not isinstance(clean, Tensor) or not isinstance(corrupted, Tensor):
+            kinds = f"clean is a {type(clean).__name__} and corrupted a {type(corrupted).__name__}"
+            raise InputError(f"pairs: {kinds}, expected two tensors or two lists of strings")
+        if clean.shape != corrupted.shape or clean.dim() != 2 or len(clean) == 0:
             raise InputError(
-                f"pairs: clean {list(self.clean.shape)} and corrupted {list(self.corrupted.shape)} must both be [N, T], N >= 1"
+                f"pairs: clean {list(clean.shape)} and corrupted {list(corrupted.shape)} must both be [N, T], N >= 1"
             )
-        if self.lengths is None:
-            object.__setattr__(self, "lengths", torch.full((n,), self.clean.shape[1]))
-        if isinstance(self.target_tokens, int):
-            object.__setattr__(self, "target_tokens", torch.full((n,), self.target_tokens))
-        for name in ("lengths", "target_tokens", "wrong_token"):
-            value = getattr(self, name)
-            if value is not None and value.shape != (n,):
-                raise InputError(f"pairs: {name} has shape {list(value.shape)}, expected [{n}]")
-        bad = (self._lengths < 2) | (self._lengths > self.clean.shape[1])
-        bad |= (self._targets < 1) | (self._targets >= self._lengths)
-        if bad.any():
-            i = int(bad.nonzero()[0])
-            raise InputError(
-                f"pairs: example {i} has {int(self._targets[i])} target tokens in {int(self._lengths[i])} of {self.clean.shape[1]}"
-            )
-
-    @property
-    def _lengths(self) -> Tensor:
-        assert self.lengths is not None
-        return self.lengths
-
-    @property
-    def _targets(self) -> Tensor:
-        assert isinstance(self.target_tokens, Tensor)
-        return self.target_tokens
+        if wrong_token is not None:
+            if not isinstance(wrong_token, Tensor):
+                wrong_token = single_tokens(tokenizer, "wrong_token", wrong_token)
+            wrong_token = per_example("wrong_token", wrong_token, clean)
+        lengths = per_example("lengths", clean.shape[1] if lengths is None else lengths, clean)
+        targets = per_example("target_tokens", target_tokens, clean)
+        check_lengths(lengths, targets, clean.shape[1])
+        width = int(lengths.max())
+        padding = torch.arange(width, device=clean.device) >= lengths[:, None]
+        ids = {
+            "clean": clean[:, :width].masked_fill(padding, 0),
+            "corrupted": corrupted[:, :width].masked_fill(padding, 0),
+            "wrong_token": wrong_token,
+        }
+        words = None if tokenizer is None else len(tokenizer)
+        checked = {name: None if value is None else as_ids(name, value, words) for name, value in ids.items()}
+        for name, value in {**checked, "lengths": lengths, "target_tokens": targets}.items():
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         return len(self.clean)
 
     def subset(self, index: Tensor) -> TokenPairs:
         """The examples at ``index`` (int64 [n]), trimmed to the longest of them."""
-        length = int(self._lengths[index].max())
         return TokenPairs(
-            self.clean[index, :length],
-            self.corrupted[index, :length],
-            self._lengths[index],
-            self._targets[index],
+            self.clean[index],
+            self.corrupted[index],
+            self.lengths[index],
+            self.target_tokens[index],
             None if self.wrong_token is None else self.wrong_token[index],
         )
 
@@ -81,8 +96,8 @@ class TokenPairs:
         return TokenPairs(
             self.clean.to(device),
             self.corrupted.to(device),
-            self._lengths.to(device),
-            self._targets.to(device),
+            self.lengths.to(device),
+            self.target_tokens.to(device),
             wrong,
         )
 
@@ -91,10 +106,10 @@ class TokenPairs:
 
         Yields the examples' indices (int64 [n]) and the examples.
         """
-        order = torch.sort(self._lengths, stable=True).indices.tolist()
+        order = torch.sort(self.lengths, stable=True).indices.tolist()
         batch: list[int] = []
         for i in order:
-            if batch and int(self._lengths[i]) * (len(batch) + 1) > tokens:
+            if batch and int(self.lengths[i]) * (len(batch) + 1) > tokens:
                 yield torch.tensor(batch), self.subset(torch.tensor(batch))
                 batch = []
             batch.append(i)
@@ -106,18 +121,59 @@ class TokenPairs:
         Before it the two runs are the same in a causal model, so every difference is exactly 0.
         """
         position = torch.arange(self.clean.shape[1], device=self.clean.device)
-        differs = (self.clean != self.corrupted) & (position < self._lengths[:, None])
-        first_read = int((self._lengths - self._targets).min()) - 1
+        differs = (self.clean != self.corrupted) & (position < self.lengths[:, None])
+        first_read = int((self.lengths - self.target_tokens).min()) - 1
         return min(int(differs.any(dim=0).float().argmax()), first_read) if differs.any() else first_read
 
     def targets(self) -> Targets:
         """Where the target tokens are read from, flattened over the batch."""
         position = torch.arange(self.clean.shape[1], device=self.clean.device)
-        is_target = (position >= (self._lengths - self._targets)[:, None]) & (
-            position < self._lengths[:, None]
+        is_target = (position >= (self.lengths - self.target_tokens)[:, None]) & (
+            position < self.lengths[:, None]
         )
         example, at = is_target.nonzero(as_tuple=True)
-        return Targets(example, at - 1, self.clean[example, at], self._targets, self.wrong_token)
+        return Targets(example, at - 1, self.clean[example, at], self.target_tokens, self.wrong_token)
+
+
+def per_example(name: str, value: int | Tensor, clean: Tensor) -> Tensor:
+    """int64 [N] on the device of ``clean`` [N, T], from one integer for all examples or an integer tensor [N]."""
+    if isinstance(value, int):
+        return torch.full((len(clean),), value, device=clean.device)
+    check_integers(name, value)
+    if value.shape != (len(clean),):
+        raise InputError(f"pairs: {name} has shape {list(value.shape)}, expected [{len(clean)}]")
+    return value.to(clean.device, torch.long)
+
+
+def check_integers(name: str, value: Any) -> None:
+    """InputError unless ``value`` is a tensor of integers."""
+    kind = value.dtype if isinstance(value, Tensor) else type(value).__name__
+    if not isinstance(value, Tensor) or value.is_floating_point() or value.is_complex() or kind is torch.bool:
+        raise InputError(f"pairs: {name} is {kind}, expected a tensor of integers")
+
+
+def check_lengths(lengths: Tensor, targets: Tensor, width: int) -> None:
+    """InputError unless every example has a token to read from before its targets, within ``width`` tokens."""
+    bad = (lengths > width) | (targets < 1) | (targets >= lengths)
+    if bad.any():
+        i = int(bad.nonzero()[0])
+        raise InputError(
+            f"pairs: example {i} has {int(targets[i])} target tokens in {int(lengths[i])} of {width}"
+        )
+
+
+def as_ids(name: str, tokens: Tensor, words: int | None) -> Tensor:
+    """int64 token ids from integers [N, T] or [N]. Errors: InputError for one that is negative or beyond ``words``."""
+    check_integers(name, tokens)
+    bad = tokens < 0 if words is None else (tokens < 0) | (tokens >= words)
+    if bad.any():
+        place = tuple(bad.nonzero()[0].tolist())
+        position = f" at position {place[1]}" if len(place) > 1 else ""
+        among = "" if words is None else f" of the tokenizer's {words}"
+        raise InputError(
+            f"pairs: example {place[0]}: {name} {int(tokens[place])}{position} is no token id{among}"
+        )
+    return tokens.long()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
@@ -34,6 +35,29 @@ def save_random_model(folder: Path, kind: str) -> Path:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(folder)
+    return folder
+
+
+def random_adapter(base: Path, folder: Path, **options: Any) -> Path:
+    """LoRA on every linear map of a model's blocks, A and B (and what ``options`` train beside them) random."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(1)
+    model = AutoModelForCausalLM.from_pretrained(base)
+    transposed = model.config.model_type == "gpt2"  # its linear maps are Conv1D, [in, out]
+    config = LoraConfig(
+        r=2,
+        lora_alpha=4,
+        target_modules="all-linear",
+        fan_in_fan_out=transposed,
+        task_type="CAUSAL_LM",
+        **options,
+    )
+    adapted = get_peft_model(model, config)
+    for parameter in adapted.parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3)
+    adapted.save_pretrained(str(folder))
     return folder
 
 

@@ -6,6 +6,7 @@ from transformers import AutoModelForCausalLM
 
 from rewire.circuits import attribution, evaluation, selection
 from rewire.circuits.selection import Circuit
+from rewire.errors import InputError
 from rewire.models import load
 from rewire.pairs import TokenPairs
 
@@ -85,3 +86,25 @@ def test_logit_diff_needs_a_wrong_token(case):
     plain = TokenPairs(p.clean, p.corrupted, p.lengths, p.target_tokens)
     with pytest.raises(ValueError, match="wrong_token"):
         evaluation.evaluate_baselines(case.model, plain, ["logit_diff"])
+
+
+@pytest.mark.parametrize("name", ["clean", "corrupted", "wrong_token"])
+def test_tokens_that_the_model_does_not_have_are_named(case, name):
+    words = len(case.model.stream.embedding)
+    values = {"clean": torch.ones(3, 5), "corrupted": torch.ones(3, 5), "wrong_token": torch.ones(3)}
+    values = {key: value.long() for key, value in values.items()}
+    values[name][1] = words
+    pairs = TokenPairs(**values)
+    for run in (
+        lambda: evaluation.evaluate_baselines(case.model, pairs),
+        lambda: evaluation.evaluate(case.model, [selection.whole(case.model.graph)], pairs),
+        lambda: attribution.attribute(case.model, pairs),
+    ):
+        with pytest.raises(InputError, match=f"example 1: {name} has token {words}, the model has {words}"):
+            run()
+
+
+def test_examples_longer_than_the_context_have_no_baselines(case):
+    tokens = torch.ones(1, case.model.stream.context + 2, dtype=torch.long)
+    with pytest.raises(InputError, match="context"):
+        evaluation.evaluate_baselines(case.model, TokenPairs(tokens, tokens))

@@ -81,7 +81,7 @@ def test_interpolating_one_component_adds_up_to_ablating_it(double):
     model, _ = double
     graph, pairs = model.graph, random_pairs()
     scores = attribution.attribute(
-        model, pairs, method="EAP-IG-activations", steps=100, grid="midpoint", level="node"
+        model, pairs, method="EAP-IG-activations", steps=40, grid="midpoint", level="node"
     )
     groups = [[0]]
     for layer in range(graph.n_layers):

@@ -1,4 +1,4 @@
-"""Writes pairs of sums."""
+"""Reads nothing; writes pairs of sums."""
 
 from rewire.jobs import job
 

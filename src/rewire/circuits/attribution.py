@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rewire.circuits.exact import exact
 from rewire.circuits.flow_routes import batch_routes
-from rewire.circuits.gradients import Component, EdgeGradients, Gradients, NodeGradients
+from rewire.circuits.gradients import Component, EdgeGradients, Gradients, NodeGradients, working_precision
 from rewire.circuits.graph import Graph
 from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
@@ -84,7 +84,7 @@ def attribute(
     """
     if level not in LEVELS:
         raise InputError(f"level {level!r} is not one of {', '.join(LEVELS)}")
-    model.check_length(pairs.clean.shape[1] - 1)  # the last token is a target, not read
+    model.check_pairs(pairs)
     if method == "exact":
         return exact(model, pairs, metric, batch_tokens, intervention, level, examples)
     if method == "information-flow-routes":
@@ -213,7 +213,8 @@ def replacing(component: Component, value: Tensor) -> Patch:
 
 def attribute_batch(runs: PairRuns, metric: str, points: list[_Point], gradients: Gradients) -> _Batch:
     """Scores of every example of one batch, and what the completeness gap needs."""
-    difference = runs.ablated_embedding - runs.clean_embedding
+    precision = working_precision(runs.clean_embedding.dtype)
+    difference = runs.ablated_embedding.to(precision) - runs.clean_embedding
     change = runs.measure(metric, runs.references.corrupted) - runs.measure(metric, runs.references.clean)
     integral = 0.0
     for point in points:

@@ -33,7 +33,7 @@ def evaluate(
     ``intervention``: what edges outside a circuit carry (``interventions.INTERVENTIONS``). The whole graph gives the
     clean run and, with ``patching``, the empty graph the corrupted run, to float tolerance.
     """
-    model.check_length(pairs.clean.shape[1] - 1)  # the last token is a target, not read
+    model.check_pairs(pairs)
     outputs = constants(model, pairs, intervention, batch_tokens)
     values = {metric: torch.empty(len(circuits), len(pairs), dtype=model.precision) for metric in metrics}
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
@@ -62,6 +62,7 @@ def evaluate_baselines(
     model: Model, pairs: TokenPairs, metrics: Sequence[str] = ("nll",), batch_tokens: int = 2048
 ) -> dict[str, dict[str, Tensor]]:
     """Each metric of the whole model: ``["clean"][metric]`` and ``["corrupted"][metric]``, [examples]."""
+    model.check_pairs(pairs)
     values = {
         run: {metric: torch.empty(len(pairs), dtype=model.precision) for metric in metrics}
         for run in ("clean", "corrupted")

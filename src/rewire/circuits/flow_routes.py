@@ -42,16 +42,18 @@ def batch_routes(stream: ResidualStream, graph: Graph, batch: TokenPairs) -> Ten
 
 
 def source_outputs(stream: ResidualStream, embedding: Tensor, trace: Trace) -> Tensor:
-    """[B, sources, T, D]: what every source writes."""
-    parts = [embedding[:, None]]
+    """[B, sources, T, D]: what every source writes, in float32 if the model is in half precision."""
+    precision = torch.promote_types(embedding.dtype, torch.float32)
+    parts = [embedding[:, None].to(precision)]
     for layer in range(stream.n_layers):
-        parts.append(torch.matmul(trace.z[layer].transpose(1, 2), stream.weight_o[layer]))
-        parts.append(trace.mlp_out[layer][:, None])
+        z, weight = trace.z[layer].transpose(1, 2).to(precision), stream.weight_o[layer].to(precision)
+        parts += [torch.matmul(z, weight), trace.mlp_out[layer][:, None].to(precision)]
     return torch.cat(parts, dim=1)
 
 
 def shares(outputs: Tensor, read: Tensor, weight: Tensor) -> Tensor:
     """[B, sources]: each source's share of ``read`` [B, T, D] from ``outputs`` [B, sources, T, D], weighted over T."""
+    read = read.to(outputs.dtype)
     size = read.abs().sum(dim=-1)  # [B, T]
     distance = torch.stack([(outputs[:, u] - read).abs().sum(dim=-1) for u in range(outputs.shape[1])], dim=1)
     proximity = (size[:, None] - distance).clamp(min=0)  # [B, sources, T]

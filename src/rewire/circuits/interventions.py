@@ -53,9 +53,17 @@ def constants(model: Model, pairs: TokenPairs, intervention: str, batch_tokens: 
 
 @torch.no_grad()
 def mean_outputs(stream: ResidualStream, pairs: TokenPairs, positional: bool, batch_tokens: int) -> Constants:
-    """Mean output of every source over the clean examples, padding left out; memory does not grow with the data."""
+    """Mean output of every source over the clean examples, padding left out; memory does not grow with the data.
+
+    bfloat16 would stop counting at 256: a batch is summed in float32 at least, the batches in float64.
+    """
     length, width = pairs.clean.shape[1], stream.d_model
-    new = stream.embedding.new_zeros
+    kept = stream.embedding.dtype
+    precision = torch.promote_types(kept, torch.float32)
+
+    def new(*shape: int) -> Tensor:
+        return stream.embedding.new_zeros(shape, dtype=torch.float64)
+
     total = Constants(
         new(length, width),
         [new(length, stream.n_heads, stream.d_head) for _ in range(stream.n_layers)],
@@ -66,21 +74,20 @@ def mean_outputs(stream: ResidualStream, pairs: TokenPairs, positional: bool, ba
         batch = batch.to(stream.embedding.device)
         assert batch.lengths is not None
         end = batch.clean.shape[1]
-        real = (torch.arange(end, device=batch.clean.device) < batch.lengths[:, None]).to(
-            count.dtype
-        )  # [B, T]
+        real = torch.arange(end, device=batch.clean.device) < batch.lengths[:, None]
+        real = real.to(precision)  # [B, T]
         count[:end] += real.sum(0)
         embedding = stream.embed(batch.clean)
         trace = stream.run(embedding, 0, None)
-        total.embedding[:end] += torch.einsum("bt,btd->td", real, embedding)
+        total.embedding[:end] += torch.einsum("bt,btd->td", real, embedding.to(precision))
         for layer in range(stream.n_layers):
-            total.z[layer][:end] += torch.einsum("bt,bthe->the", real, trace.z[layer])
-            total.mlp_out[layer][:end] += torch.einsum("bt,btd->td", real, trace.mlp_out[layer])
+            total.z[layer][:end] += torch.einsum("bt,bthe->the", real, trace.z[layer].to(precision))
+            total.mlp_out[layer][:end] += torch.einsum("bt,btd->td", real, trace.mlp_out[layer].to(precision))
 
     def mean(value: Tensor) -> Tensor:
         if not positional:
-            return value.sum(0, keepdim=True) / count.sum()
-        return value / count.clamp(min=1).reshape(-1, *[1] * (value.dim() - 1))
+            return (value.sum(0, keepdim=True) / count.sum()).to(kept)
+        return (value / count.clamp(min=1).reshape(-1, *[1] * (value.dim() - 1))).to(kept)
 
     return Constants(mean(total.embedding), [mean(z) for z in total.z], [mean(m) for m in total.mlp_out])
 
