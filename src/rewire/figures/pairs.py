@@ -1,66 +1,129 @@
-"""How much each corruption hurts the summary, checkpoint by checkpoint."""
+"""Every kind of corruption: how much it hurts the target, and how far the circuits agree that two kinds give."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
+from seaborn.utils import relative_luminance
 
-from rewire.figures.frames import known, mean_intervals, read_frame
-from rewire.figures.panels import bars, checkpoint_handles, legend, no_data, reference_line, rule
-from rewire.figures.style import blank, checkpoint_colours, save, themed
+from rewire import statistics
+from rewire.figures.frames import known, read_frame
+from rewire.figures.noise_floor import noise_floor
+from rewire.figures.panels import checkpoint_handles, legend, no_data, reference_line
+from rewire.figures.strips import ROW, group_axis, positions, strip
+from rewire.figures.style import (
+    FAINT,
+    INK,
+    ORANGE,
+    SEQUENTIAL,
+    blank,
+    checkpoint_colours,
+    checkpoint_label,
+    save,
+    themed,
+)
 
-COLUMNS = ("checkpoint", "corruption", "id", "nll_clean", "nll_corrupted")
-ROW = 0.21  # inches a checkpoint
+EFFECTS = ("checkpoint", "corruption", "id", "nll_clean", "nll_corrupted")
+AGREEMENT = ("model", "study", "first", "second", "edges", "edge_jaccard")
+CELL = 0.55  # inches
+WRAP = 38  # characters a line, of titles and labels
 
 
-def draw(effects: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw pair effects. Errors: InputError that names the table if it is empty or lacks columns."""
-    save(figure(read_frame(effects, COLUMNS), name), png, svg)
+def draw(effects: str | Path, agreement: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
+    """Draw pair effects and the agreement of circuits.
+
+    Errors: InputError that names the table if it is empty or lacks columns.
+    """
+    save(figure(read_frame(effects, EFFECTS), read_frame(agreement, AGREEMENT), name), png, svg)
 
 
 @themed
-def figure(effects: pd.DataFrame, name: str) -> Figure:
-    """``effects``: NLL of the summary on the clean and the corrupted article, a row an example."""
-    effects = effects.assign(effect=effects["nll_corrupted"] - effects["nll_clean"])
-    corruptions = list(dict.fromkeys(effects["corruption"]))
+def figure(effects: pd.DataFrame, agreement: pd.DataFrame, name: str) -> Figure:
+    """``effects``: NLL of the target on the clean and the corrupted side, a row an example; ``agreement``: a row for
+    each two circuits compared."""
+    compared = agreement[agreement["study"] == "corruption"]
+    corruptions = list(dict.fromkeys([*effects["corruption"], *compared["first"]]))
     checkpoints = list(dict.fromkeys(effects["checkpoint"]))
     colours = checkpoint_colours(checkpoints)
-    rows = len(corruptions) * (len(checkpoints) + 1)
-    out = blank(7.6, max(2.2, 1.2 + ROW * rows), f"What corruption costs: {name}")
-    axes = out.add_subplot()
-    reference_line(axes, vertical=True)
-    for i, corruption in enumerate(corruptions):
-        group = effects[effects["corruption"] == corruption]
-        for checkpoint, y in zip(checkpoints, positions(i, len(checkpoints)), strict=True):
-            row(axes, group[group["checkpoint"] == checkpoint], y, colours[checkpoint])
-        if i:
-            rule(axes, i - 0.5)
-    axes.set_yticks(range(len(corruptions)), corruptions)
-    axes.set_ylim(len(corruptions) - 0.5, -0.5)
-    axes.grid(False, axis="y")
-    axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("NLL of the summary: corrupted − clean article (nats a token)")
-    axes.set_title(f"mean with 95 % CI; faint points are examples (n = {effects['id'].nunique():,})")
-    if not len(known(effects, "effect")):
-        no_data(axes)
-    legend(out, checkpoint_handles(colours, checkpoints), "checkpoint")
+    height = max(CELL, ROW * (len(checkpoints) + 1)) * len(corruptions)
+    widths = [5.2, max(2.6, 0.7 + CELL * len(corruptions))]
+    out = blank(sum(widths) + 2.6, max(2.0, height) + 1.7, f"What corruption costs and changes: {name}")
+    left, right = out.subplots(1, 2, width_ratios=widths)
+    costs(left, effects, corruptions, colours)
+    overlaps(right, agreement, corruptions)
+    handles = checkpoint_handles(colours, checkpoints)
+    for handle in handles:
+        handle.set_label(fill(str(handle.get_label()), WRAP))
+    legend(out, handles, "checkpoint")
     return out
 
 
-def positions(corruption: int, n: int) -> list[float]:
-    """y of each checkpoint's row inside the band of its corruption."""
-    return [corruption + 0.8 * ((k + 0.5) / n - 0.5) for k in range(n)]
-
-
-def row(axes: Axes, group: pd.DataFrame, y: float, colour: str) -> None:
-    measured = known(group, "effect")["effect"].to_numpy()
+def costs(axes: Axes, effects: pd.DataFrame, corruptions: Sequence[str], colours: Mapping[str, str]) -> None:
+    """What each corruption does to the NLL, a strip a checkpoint."""
+    effects = effects.assign(effect=effects["nll_corrupted"] - effects["nll_clean"])
+    measured = known(effects, "effect")
+    checkpoints = list(dict.fromkeys(effects["checkpoint"]))
+    for i, corruption in enumerate(corruptions):
+        group = measured[measured["corruption"] == corruption]
+        for checkpoint, y in zip(checkpoints, positions(i, len(checkpoints)), strict=True):
+            own = group[group["checkpoint"] == checkpoint]["effect"]
+            if len(own):
+                mean = statistics.mean(own.to_numpy())
+                strip(axes, own, (mean.value, mean.low, mean.high), y, colours[checkpoint])
+    axes.set_title(f"Effect (mean, 95 % CI; n = {effects['id'].nunique():,} examples)")
+    axes.set_xlabel("NLL of the target: corrupted − clean (nats a token)")
     if not len(measured):
+        no_data(axes)
         return
-    jitter = np.random.default_rng(0).uniform(-0.045, 0.045, len(measured))
-    axes.scatter(measured, y + jitter, s=7, color=colour, alpha=0.25, linewidths=0, zorder=2)
-    mean = mean_intervals(group, "checkpoint", "effect")
-    bars(axes, mean[["value", "low", "high"]], [y], colour)
+    reference_line(axes, vertical=True)
+    group_axis(axes, corruptions)
+
+
+def overlaps(axes: Axes, agreement: pd.DataFrame, corruptions: Sequence[str]) -> None:
+    """Edge Jaccard of the circuits of every two corruptions, rows at the heights of ``group_axis``."""
+    pairs = known(agreement[agreement["study"] == "corruption"], "edge_jaccard")
+    if not len(pairs):
+        axes.set_title("Circuits of two corruptions")
+        no_data(axes)
+        return
+    model = pairs["model"].iloc[-1]
+    floor = noise_floor(agreement, model, "edge_jaccard")
+    title = fill(f"Circuits of two corruptions: {checkpoint_label(model)}", WRAP)
+    axes.set_title(f"{title}\nnoise floor {floor}")
+    table = pairs.pivot_table(index="first", columns="second", values="edge_jaccard")
+    values = table.reindex(index=corruptions, columns=corruptions).to_numpy(dtype=float)
+    mesh = heatmap(axes, values, corruptions)
+    empty = list(dict.fromkeys(pairs[pairs["edges"] == 0]["first"]))
+    if empty:
+        axes.set_xlabel(fill(f"no edge: {', '.join(empty)} (two such circuits count as 1)", WRAP))
+    bar = axes.figure.colorbar(mesh, ax=axes, label="edge Jaccard (0..1)\norange: noise floor")
+    bar.outline.set_visible(False)
+    bar.ax.hlines(floor, 0, 1, color=ORANGE, linewidth=[2.2, 1.2, 1.2])
+
+
+def heatmap(axes: Axes, values: np.ndarray, labels: Sequence[str]) -> QuadMesh:
+    """``values`` [n, n] with their numbers, the first row on top; grey cells were not measured."""
+    n = len(labels)
+    edges = np.arange(n + 1) - 0.5
+    mesh = axes.pcolormesh(
+        edges, edges, values, cmap=SEQUENTIAL, vmin=0, vmax=1, edgecolors="white", linewidth=0.8
+    )
+    for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        value = values[row, column]
+        colour = INK if relative_luminance(SEQUENTIAL(value)) > 0.408 else "white"
+        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8.5, color=colour)
+    axes.set_facecolor(FAINT)
+    axes.set_xticks(range(n), labels, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(n), [""] * n)
+    axes.set_ylim(n - 0.5, -0.5)
+    axes.tick_params(length=0)
+    axes.grid(False)
+    axes.spines[:].set_visible(False)
+    return mesh

@@ -70,7 +70,7 @@ def blank(width: float, height: float, title: str) -> Figure:
     """An empty figure of ``width`` x ``height`` inches; no pyplot, so no display and nothing left open."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, wspace=0.04, hspace=0.06)  # type: ignore[union-attr,call-arg]
-    figure.suptitle(fill(title, int(10 * width)), x=0.01, ha="left", color=INK)
+    figure.suptitle(fill(title, int(8.5 * width)), x=0.01, ha="left", color=INK)
     return figure
 
 
