@@ -13,7 +13,7 @@ def copy(make_copy):
 
 @pytest.mark.parametrize(
     "preset",
-    [None, "smoke", "gpt2-cnn_dailymail", "gpt2-xsum", "gpt2-multi_news", "own-files"],
+    [None, "smoke", "gpt2-cnn_dailymail", "gpt2-xsum", "gpt2-multi_news", "own-files", "adder"],
 )
 def test_presets_build_their_graph_of_jobs(copy, preset, tmp_path):
     environment = {"REWIRE_MATERIAL": str(tmp_path)}
@@ -38,8 +38,21 @@ MISTAKES = {
         ["runs[0].dataset", "'cnn'", "newswire"],
     ),
     "corruption that is not built": (
-        {"circuits": {"corruption": "shuffle"}},
+        {"pairs": {"corruptions": ["mask"]}, "circuits": {"corruption": "shuffle"}},
         ["circuits.corruption", "'shuffle'"],
+    ),
+    "corruption of sums on articles": (
+        {"pairs": {"corruptions": ["mask", "digit"]}},
+        ["pairs.corruptions", "'digit'", "newswire"],
+    ),
+    "sums with nothing to train on": (
+        {
+            "runs": [{"model": "small", "dataset": "sums"}],
+            "datasets": {"sums": {"source": "sums", "digits": 2}},
+            "pairs": {"corruptions": ["digit"]},
+            "circuits": {"corruption": "digit"},
+        },
+        ["runs[0]", "sums has no articles", "checkpoints"],
     ),
     "step after the end": ({"checkpoints": {"steps": [9999]}}, ["checkpoints.steps", "9999"]),
     "hub model without id": ({"models": {"x": {"source": "hub"}}}, ["models.x", "'id'"]),

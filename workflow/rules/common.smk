@@ -45,6 +45,14 @@ SUMS = [name for name, entry in DATASETS.items() if entry["source"] == "sums"]
 # runs that read articles and write summaries; sums have pairs alone
 SUMMARIZING = [(model, dataset) for model, dataset in RUNS if dataset not in SUMS]
 CORRUPTIONS = config["pairs"]["corruptions"]
+OF_SUMS = ("operands", "digit")
+for _, dataset in RUNS:
+    for corruption in CORRUPTIONS:
+        if (dataset in SUMS) != (corruption in OF_SUMS):
+            raise WorkflowError(
+                f"config: pairs.corruptions: {corruption!r} does not go with dataset {dataset} "
+                f"(source {DATASETS[dataset]['source']})"
+            )
 if config["circuits"]["corruption"] not in CORRUPTIONS:
     raise WorkflowError(
         f"config: circuits.corruption: {config['circuits']['corruption']!r} "
