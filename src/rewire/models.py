@@ -83,6 +83,7 @@ def held(transformer: Any, tokenizer: Any, name: str) -> Model:
     """A transformers model, frozen, held by a TransformerBridge."""
     from transformer_lens.model_bridge import TransformerBridge
 
+    fuse_activations(transformer)
     if torch.cuda.is_available():
         transformer = transformer.to("cuda")
     # without one the bridge would look for a tokenizer itself, and fail where there is none
@@ -92,6 +93,15 @@ def held(transformer: Any, tokenizer: Any, name: str) -> Model:
     for parameter in bridge.parameters():  # after booting: the bridge adds split copies of fused weights
         parameter.requires_grad_(False)
     return Model(bridge, tokenizer)
+
+
+def fuse_activations(transformer: Any) -> None:
+    """Compute GPT-2's GELU in one kernel, not eight that each keep a tensor for the backward pass."""
+    from transformers.activations import GELUTanh, NewGELUActivation
+
+    for module in list(transformer.modules()):
+        if isinstance(getattr(module, "act", None), NewGELUActivation):
+            module.act = GELUTanh()
 
 
 def blank_tokenizer() -> Any:

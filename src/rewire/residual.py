@@ -86,7 +86,8 @@ class ResidualStream:
                 bias = bias + torch.einsum("d,hde->he", shift.detach(), weight)
             weights.append(weight * gain[None, :, None])
             biases.append(bias)
-        self.weight_qkv.append(torch.stack(weights))
+        # laid out as [D, 3, H, E], so that all heads' q, k and v are one matrix product without a copy
+        self.weight_qkv.append(torch.stack([w.transpose(0, 1) for w in weights], dim=1).permute(1, 2, 0, 3))
         self.bias_qkv.append(torch.stack(biases))
         self.weight_o.append(attention.W_O.detach())
         bias = getattr(attention, "b_O", None)
@@ -112,10 +113,8 @@ class ResidualStream:
 
     def scale(self, x: Tensor) -> Tensor:
         """[..., 1]: what ``normalise`` divides by."""
-        spread = (
-            x.var(dim=-1, keepdim=True, unbiased=False) if self.centred else x.square().mean(-1, keepdim=True)
-        )
-        return (spread + self.epsilon).sqrt()
+        centred = x - x.mean(dim=-1, keepdim=True) if self.centred else x
+        return (centred.square().mean(dim=-1, keepdim=True) + self.epsilon).sqrt()
 
     def qkv(self, layer: int, x: Tensor) -> Tensor:
         """[B, W, D] residual stream -> [B, W, 3, H, E], every head reading the same input."""

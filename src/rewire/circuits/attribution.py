@@ -218,11 +218,20 @@ def attribute_batch(runs: PairRuns, metric: str, points: list[_Point], gradients
     change = runs.measure(metric, runs.references.corrupted) - runs.measure(metric, runs.references.clean)
     integral = 0.0
     for point in points:
-        embedding = point.embedding.clone().requires_grad_()
-        trace = runs.run(embedding, point.patch)
-        value = runs.measure(metric, runs.target_logits(trace.final)).sum()
-        inputs = [embedding, *gradients.wanted(trace)]
-        grads = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
-        integral += float((difference * grads[0]).sum(dtype=torch.float64)) / len(points)
-        gradients.add(trace, grads[0], list(grads[1:]), point.component)
+        at_embedding = add_run(runs, metric, point, gradients)
+        integral += float((difference * at_embedding).sum(dtype=torch.float64)) / len(points)
     return _Batch(gradients.scores(), integral, float(change.sum(dtype=torch.float64)))
+
+
+def add_run(runs: PairRuns, metric: str, point: _Point, gradients: Gradients) -> Tensor:
+    """Add the gradients of one run to ``gradients``; its gradient at the embedding, [B, W, D].
+
+    A function of its own, so that a run's activations are gone before the next run fills memory with its own.
+    """
+    embedding = point.embedding.clone().requires_grad_()
+    trace = runs.run(embedding, point.patch)
+    value = runs.measure(metric, runs.target_logits(trace.final)).sum()
+    inputs = [embedding, *gradients.wanted(trace)]
+    grads = torch.autograd.grad(value, inputs, allow_unused=True, materialize_grads=True)
+    gradients.add(trace, grads[0], list(grads[1:]), point.component)
+    return grads[0]

@@ -18,6 +18,7 @@ from rewire.circuits.graph import Graph
 from rewire.circuits.runs import PairRuns
 from rewire.residual import Trace
 
+HELD = 8  # runs whose norm corrections are kept before they meet the sources' differences: bounds memory
 Component = tuple[str, int]  # "embedding", "z" or "mlp_out", and its layer
 
 
@@ -68,10 +69,17 @@ class EdgeGradients:
         self.stream, self.graph, self.weight = runs.stream, graph, weight
         self.delta = source_differences(runs)
         self.precision = self.delta.dtype
+        self.total = self.delta.new_zeros(len(self.delta), graph.n_sources, graph.n_destinations)
+        self._start()
+
+    def _start(self) -> None:
+        """Hold the gradients of no run."""
         layers = self.stream.n_layers
+        self.held = 0
         self.qkv: list[Tensor | float] = [0.0] * layers  # [B, W, 3, H, E], divided by the norm's scale
         self.direct: list[Tensor | float] = [0.0] * (layers + 1)  # [B, W, D]: MLPs, then logits
-        self.correction: list[Tensor | float] = [0.0] * layers  # [B, readable, 3H]: the norm's own
+        # the norm's own correction, a pair each run: c [B, W, 3, H] and x_hat [B, W, D]
+        self.correction: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(layers)]
 
     def wanted(self, trace: Trace) -> list[Tensor]:
         assert trace.final is not None
@@ -90,29 +98,33 @@ class EdgeGradients:
             # c = <g, q - bias> / D, one scalar a head and position: [B, W, 3, H]
             plain = trace.qkv[layer].detach() - self.stream.bias_qkv[layer]
             c = (scaled * plain).sum(dim=-1) / self.stream.d_model
-            readable = self.graph.first_source(layer)
-            along = torch.einsum("bswd,bwd->bsw", self.delta[:, :readable], self.stream.normalise(residual))
-            self.correction[layer] = self.correction[layer] + along @ c.flatten(2)
+            self.correction[layer].append((c, self.stream.normalise(residual)))
         for i in range(layers + 1):
             self.direct[i] = self.direct[i] + grads[layers + i].to(self.precision) * self.weight
+        self.held += 1
+        if self.held == HELD:
+            self._settle()
 
     @torch.no_grad()
     def scores(self) -> Tensor:
         """[B, sources, destinations]"""
-        graph, stream = self.graph, self.stream
-        out = self.delta.new_zeros(len(self.delta), graph.n_sources, graph.n_destinations)
+        if self.held:
+            self._settle()
+        return self.total
+
+    def _settle(self) -> None:
+        """Contract what is held with the sources' differences and add it to the total."""
+        graph, stream, out = self.graph, self.stream, self.total
         for layer in range(stream.n_layers):
             readable = graph.first_source(layer)
             column = graph.first_destination(layer)
             heads = slice(column, column + 3 * stream.n_heads)
-            out[:, :readable, heads] = (
-                self._contract(readable, self._at_residual(layer)) - self.correction[layer]
-            )
+            out[:, :readable, heads] += self._contract(readable, self._at_residual(layer))
             mlp = heads.stop
             readable = int(graph.readable[mlp])
-            out[:, :readable, mlp] = self._contract(readable, self.direct[layer])[..., 0]
-        out[..., -1] = self._contract(graph.n_sources, self.direct[stream.n_layers])[..., 0]
-        return out
+            out[:, :readable, mlp] += self._contract(readable, self.direct[layer])[..., 0]
+        out[..., -1] += self._contract(graph.n_sources, self.direct[stream.n_layers])[..., 0]
+        self._start()
 
     def _at_residual(self, layer: int) -> Tensor:
         """Gradients at q, k, v of every head mapped to the residual stream: [B, 3H, W, D]."""
@@ -122,6 +134,8 @@ class EdgeGradients:
         gradient = self.qkv[layer]
         assert isinstance(gradient, Tensor)
         mapped = torch.matmul(gradient.permute(0, 2, 3, 1, 4), weight.transpose(-1, -2))  # [B, 3, H, W, D]
+        for c, normalised in self.correction[layer]:
+            mapped.addcmul_(c.permute(0, 2, 3, 1)[..., None], normalised[:, None, None], value=-1)
         return mapped.flatten(1, 2)
 
     def _contract(self, readable: int, gradient: Tensor | float) -> Tensor:
