@@ -3,7 +3,7 @@
 How edges are fast: the gradient at q, k, v (width E) is mapped to the residual stream analytically. With the norm's gain
 folded into W, and W centred,
     d(q)/d(residual) = (W g - c x_hat) / scale,   c = <g, W^T x_hat> / D
-so only <delta_u, x_hat> and a scalar c a head are needed beside the product with W.
+so a run leaves g and, for the correction, a scalar c a head and x_hat; the rest is done once for all runs.
 Half-precision models are accumulated in float32.
 """
 
