@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 from hypothesis import given
@@ -80,6 +81,9 @@ def test_every_claim_of_the_config_can_be_judged() -> None:
     for name, claim in configured.items():
         assert claim["measure"] in MEASURES, name
         assert len(claim["rule"]) == 1, name
+        if "test" in claim["rule"]:
+            assert claim["rule"]["test"] in claims.TESTS, name
+            continue
         assert set(claim["rule"]) <= {"above", "below", "between"}, name
         assert claim.get("published") is None or isinstance(claim["published"], str), name
         assert verdict(Estimate(0, 0, 0, 9), claim["rule"]) in VERDICTS
@@ -224,3 +228,85 @@ def test_an_unreadable_table_is_named_and_nothing_is_written(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"effect\.parquet"):
         write_claims(run, {"x": CLAIM}, tmp_path / "c.parquet", tmp_path / "c.tsv")
     assert [path.name for path in tmp_path.iterdir()] == ["effect.parquet"]
+
+
+@pytest.fixture
+def evolved(tmp_path: Path) -> dict[str, Path]:
+    """Evolution tables of two checkpoints: the last one's Jaccard to the base is .4 [.3, .5], the floors .7 and .8."""
+    keys = schema(checkpoint="string", step="int64", reference="string", examples="int32")
+    numbers = ("value", "low", "high", "floor", "floor_low", "floor_high")
+    numbers += ("reference_floor", "reference_floor_low", "reference_floor_high")
+    changes = [
+        {
+            "checkpoint": name,
+            "step": step,
+            "reference": reference,
+            "examples": 30,
+            "measure": measure,
+            **dict(
+                zip(numbers, (value, value - 0.1, value + 0.1, 0.8, 0.7, 0.9, 0.7, 0.6, 0.8), strict=True)
+            ),
+        }
+        for name, step, value in (("step-000010", 10, 0.9), ("final", 20, 0.4))
+        for reference in ("previous", "base")
+        for measure in ("edge_jaccard", "node_jaccard")
+    ]
+    paths = {name: tmp_path / f"{name}.parquet" for name in ("evolution", "edge_centric")}
+    extra = schema(measure="string", **dict.fromkeys(numbers, "float64"))
+    write_table(paths["evolution"], changes, pa.schema([*keys, *extra]))
+    tests = [
+        {
+            "checkpoint": "final",
+            "step": 20,
+            "reference": reference,
+            "examples": 30,
+            "statistic": 0.2,
+            "low": 0.1,
+            "high": 0.3,
+            "verdict": verdict,
+        }
+        for reference, verdict in (("previous", "supported"), ("base", "not supported"))
+    ]
+    extra = schema(statistic="float64", low="float64", high="float64", verdict="string")
+    write_table(paths["edge_centric"], tests, pa.schema([*keys, *extra]))
+    return paths
+
+
+def test_circuit_change_is_set_beside_the_noise_floor(evolved: dict[str, Path]) -> None:
+    jaccard = MEASURES["edge_jaccard_to_base"][0](evolved)
+    assert (jaccard.value, jaccard.low, jaccard.high, jaccard.n) == pytest.approx((0.4, 0.3, 0.5, 30))
+    beyond = MEASURES["edge_change_beyond_floor"][0](evolved)
+    assert (beyond.value, beyond.low, beyond.high) == pytest.approx((0.3, 0.2, 0.4)), (
+        "the less stable model's floor"
+    )
+
+
+def test_a_test_gives_its_own_verdict(evolved: dict[str, Path]) -> None:
+    claim = CLAIM | {"measure": "edges_beyond_nodes", "rule": {"test": "edge_centric"}}
+    row = judge("edges", claim, "small", "news", evolved)
+    assert (row["value"], row["low"], row["verdict"]) == (0.2, 0.1, "not supported")
+    with pytest.raises(InputError, match="'guess' is not one of edge_centric"):
+        judge("edges", claim | {"rule": {"test": "guess"}}, "small", "news", evolved)
+    assert judge("edges", claim, "small", "news", {})["verdict"] == "not run", "without its table"
+
+
+def test_a_change_of_two_independent_numbers_has_the_widest_interval(tmp_path: Path) -> None:
+    paths = {}
+    for name, value in (("faithfulness_base", 90.0), ("faithfulness", 85.0)):
+        row = {
+            "circuit": "held-out",
+            "ranking": "absolute",
+            "fraction": 0.1,
+            "examples": 30,
+            "kl_percentage": value,
+        }
+        row |= {"kl_percentage_low": value - 1, "kl_percentage_high": value + 2}
+        paths[name] = tmp_path / f"{name}.parquet"
+        number = dict.fromkeys(
+            ("fraction", "kl_percentage", "kl_percentage_low", "kl_percentage_high"), "float64"
+        )
+        write_table(
+            paths[name], [row], schema(circuit="string", ranking="string", examples="int32", **number)
+        )
+    found = MEASURES["kl_percentage_change"][0](paths)
+    assert (found.value, found.low, found.high) == (-5, -8, -2)

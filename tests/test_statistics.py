@@ -15,7 +15,6 @@ from rewire.statistics import (
     METHODS,
     MINIMUM,
     benjamini_hochberg,
-    binomial_excess,
     bootstrap_weights,
     column_means,
     estimate,
@@ -239,9 +238,7 @@ def test_exact_bounds_invert_the_binomial_test(trials: int, share: float) -> Non
         assert stats.binom.cdf(successes, trials, found.high) == pytest.approx(0.025)
 
 
-def test_bounds_of_few_trials_and_the_excess_over_a_rate() -> None:
+def test_few_trials_have_no_bounds() -> None:
     few, none = proportion(2, MINIMUM - 1), proportion(0, 0)
     assert few.value == 0.5 and math.isnan(few.low) and math.isnan(few.high)
     assert math.isnan(none.value) and math.isnan(none.low)
-    assert binomial_excess(12, 100, 0.05) == pytest.approx(stats.binom.sf(11, 100, 0.05))
-    assert binomial_excess(0, 100, 0.05) == 1

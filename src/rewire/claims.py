@@ -69,6 +69,10 @@ def judge(
     """The row of one claim in one run; ``identity``: the model's Hub id, if it has one. Errors: InputError for a measure that does not exist."""
     row: dict[str, Any] = {"claim": name, "model": model, "dataset": dataset}
     row |= {key: claim.get(key) for key in ("statement", "source", "published")}
+    if claim["rule"].get("test", "edge_centric") not in TESTS:
+        raise InputError(
+            f"claims.{name}.rule.test: {claim['rule']['test']!r} is not one of {', '.join(TESTS)}"
+        )
     if claim["measure"] not in MEASURES:
         raise InputError(f"claims.{name}.measure: {claim['measure']!r} is not one of {', '.join(MEASURES)}")
     measure, unit = MEASURES[claim["measure"]]
@@ -82,7 +86,9 @@ def judge(
         key: None if math.isnan(number) else number
         for key, number in (("value", result.value), ("low", result.low), ("high", result.high))
     }
-    return row | given | {"n": result.n, "unit": unit, "verdict": verdict(result, claim["rule"])}
+    rule = claim["rule"]
+    found = TESTS[rule["test"]](tables) if "test" in rule else verdict(result, rule)
+    return row | given | {"n": result.n, "unit": unit, "verdict": found}
 
 
 def verdict(result: Estimate, rule: Mapping[str, Any]) -> str:
@@ -101,11 +107,6 @@ def verdict(result: Estimate, rule: Mapping[str, Any]) -> str:
     if result.high < floor or result.low > ceiling:
         return "not supported"
     return "inconclusive"
-
-
-def point(value: float, n: int) -> Estimate:
-    """A number without an interval."""
-    return Estimate(value, math.nan, math.nan, n)
 
 
 class NotRun(Exception):
@@ -166,14 +167,22 @@ def attention_kl_peak(tables: Tables) -> Estimate:
     )
 
 
+def at_ten_percent(table: Any) -> Any:
+    """The rows of circuits of 10 % of edges, by |score|."""
+    return table[np.isclose(table["fraction"].fillna(-1), 0.1) & (table["ranking"] == "absolute")]
+
+
 def circuit_minus_best_random(tables: Tables) -> Estimate | None:
-    """f of the circuit at 10 % of edges minus the largest f of its random circuits; examples resampled for all alike."""
+    """f of the circuit at 10 % of edges minus the largest f of its random circuits; examples resampled for all alike.
+
+    Each example is judged by the circuit that the other examples score.
+    """
     table = frame(tables, "faithfulness")
-    at = table[np.isclose(table["fraction"].fillna(-1), 0.1)]
-    if not len(at):
+    at = at_ten_percent(table)
+    if not (at["circuit"] == "held-out").any():
         return None
     rows = {name: table[table["circuit"] == name]["nll"].iloc[0] for name in ("clean", "corrupted")}
-    circuit = at[at["circuit"] == "circuit"]["nll"].iloc[0]
+    circuit = at[at["circuit"] == "held-out"]["nll"].iloc[0]
     randoms = np.stack(at[at["circuit"] == "random"]["nll"].to_list())  # [draws, examples]
     values = np.vstack([rows["clean"], rows["corrupted"], circuit, randoms])
 
@@ -204,29 +213,71 @@ def rouge1(tables: Tables) -> Estimate:
 
 
 def kl_percentage_change(tables: Tables) -> Estimate | None:
-    values = []
+    """The interval is that of two independent numbers at its widest: the low of one minus the high of the other."""
+    rows = []
     for name in ("faithfulness_base", "faithfulness"):
         table = frame(tables, name)
-        at = table[np.isclose(table["fraction"].fillna(-1), 0.1) & (table["circuit"] == "circuit")]
+        at = at_ten_percent(table)
+        at = at[at["circuit"] == "held-out"]
         if not len(at):
             return None
-        values.append(at.iloc[0])
-    return point(values[1]["kl_percentage"] - values[0]["kl_percentage"], int(values[0]["examples"]))
+        rows.append(at.iloc[0])
+    before, after = rows
+    return Estimate(
+        after["kl_percentage"] - before["kl_percentage"],
+        after["kl_percentage_low"] - before["kl_percentage_high"],
+        after["kl_percentage_high"] - before["kl_percentage_low"],
+        int(after["examples"]),
+    )
 
 
-def last_against_base(tables: Tables) -> Any:
-    table = frame(tables, "evolution")
-    return table[table["reference"] == "base"].iloc[-1]
+def against_base(tables: Tables, name: str) -> Any:
+    """The rows of the last checkpoint's comparison with the base."""
+    table = frame(tables, name)
+    table = table[table["reference"] == "base"]
+    return table[table["step"] == table["step"].max()]
 
 
 def edge_jaccard_to_base(tables: Tables) -> Estimate:
-    return point(float(last_against_base(tables)["edge_jaccard"]), 1)
+    rows = against_base(tables, "evolution")
+    row = rows[rows["measure"] == "edge_jaccard"].iloc[0]
+    return Estimate(row["value"], row["low"], row["high"], int(row["examples"]))
 
 
-def edge_minus_node_change(tables: Tables) -> Estimate:
-    """Without the noise floor of one and the same model there is no interval, so the claim stays inconclusive."""
-    row = last_against_base(tables)
-    return point(float(row["node_jaccard"] - row["edge_jaccard"]), 1)
+def edge_change_beyond_floor(tables: Tables) -> Estimate:
+    """Jaccard of two resamples of one model minus Jaccard of base and last checkpoint; the less stable model's floor.
+
+    The interval is the 5-95 % range of that floor, less what was observed.
+    """
+    rows = against_base(tables, "evolution")
+    row = rows[rows["measure"] == "edge_jaccard"].iloc[0]
+    floor = "floor" if row["floor"] < row["reference_floor"] else "reference_floor"
+    value, low, high = (row[f"{floor}{end}"] - row["value"] for end in ("", "_low", "_high"))
+    return Estimate(value, low, high, int(row["examples"]))
+
+
+def edges_beyond_nodes(tables: Tables) -> Estimate:
+    """Node change that the edge change would imply if nodes were replaced, minus the node change, less the noise floor's."""
+    row = against_base(tables, "edge_centric").iloc[0]
+    return Estimate(row["statistic"], row["low"], row["high"], int(row["examples"]))
+
+
+def edge_centric_verdict(tables: Tables) -> str:
+    return str(against_base(tables, "edge_centric").iloc[0]["verdict"])
+
+
+def bootstrap_jaccard(tables: Tables) -> Estimate:
+    """Mean edge Jaccard of the circuits of two resamples of the last checkpoint's examples, over pairs of resamples."""
+    table = frame(tables, "agreement")
+    rows = table[table["study"] == "bootstrap"]
+    last = table[table["study"] == "noise"]["model"].iloc[0]
+    return statistics.mean(rows[rows["model"] == last]["edge_jaccard"])
+
+
+def share_of_layers_with_falling_entropy(tables: Tables) -> Estimate:
+    table = frame(tables, "differential")
+    row = table[table["measure"] == "share_of_layers_with_falling_entropy"].iloc[0]
+    return Estimate(row["value"], row["low"], row["high"], int(row["n"]))
 
 
 def lora_difference(strategy: str, reference: str) -> Callable[[Tables], Estimate | None]:
@@ -260,9 +311,14 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "circuit_minus_best_random": (circuit_minus_best_random, "normalised faithfulness"),
     "kl_percentage_change": (kl_percentage_change, "percentage points"),
     "edge_jaccard_to_base": (edge_jaccard_to_base, "Jaccard"),
-    "edge_minus_node_change": (edge_minus_node_change, "1 - Jaccard"),
+    "edge_change_beyond_floor": (edge_change_beyond_floor, "Jaccard"),
+    "edges_beyond_nodes": (edges_beyond_nodes, "1 - Jaccard"),
+    "bootstrap_jaccard": (bootstrap_jaccard, "Jaccard"),
+    "share_of_layers_with_falling_entropy": (share_of_layers_with_falling_entropy, "share of layers"),
     "lora_circuit_minus_standard": (lora_difference("circuit", "standard"), POINTS),
     "lora_circuit_minus_random": (lora_difference("circuit", "random"), POINTS),
     "lora_targeted_minus_standard": (lora_difference("targeted", "standard"), POINTS),
     "lora_random_minus_standard": (lora_difference("random", "standard"), POINTS),
 }
+# tests that give a verdict themselves, by more than where one interval lies
+TESTS: dict[str, Callable[[Tables], str]] = {"edge_centric": edge_centric_verdict}

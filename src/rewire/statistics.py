@@ -156,20 +156,28 @@ def paired_permutation(differences: ArrayLike, resamples: int = 10_000, seed: in
     """
     table = two_dimensional(differences)
     n, columns = table.shape
-    if not n:
-        return np.full(columns, np.nan)
-    exact = 2**n <= resamples
-    if exact:
-        signs = 1.0 - 2.0 * (np.arange(2**n)[:, None] >> np.arange(n) & 1)
-    else:
-        signs = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(resamples, n))
     p = np.full(columns, np.nan)
+    if not n:
+        return p
+    signs, exact = sign_flips(n, resamples, seed)
     for chosen in blocks(np.flatnonzero(np.isfinite(table).all(axis=0)), len(signs)):
         block = table[:, chosen]
-        reached = np.abs(block.sum(axis=0)) - ROUNDING * np.abs(block).sum(axis=0)
-        extreme = (np.abs(signs @ block) >= reached).sum(axis=0)
-        p[chosen] = extreme / len(signs) if exact else (extreme + 1) / (len(signs) + 1)
+        observed = np.abs(block.sum(axis=0)) - ROUNDING * np.abs(block).sum(axis=0)
+        p[chosen] = permutation_p(np.abs(signs @ block) >= observed, exact)
     return p
+
+
+def sign_flips(n: int, resamples: int, seed: int = 0) -> tuple[Array, bool]:
+    """Signs [R, n] of ``n`` pairs, -1 where a pair is swapped, and whether they are all there are (2^n, exact)."""
+    if 2**n <= resamples:
+        return np.where(np.arange(2**n)[:, None] >> np.arange(n) & 1, -1.0, 1.0), True
+    return np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(resamples, n)), False
+
+
+def permutation_p(reached: NDArray[np.bool_], exact: bool) -> Any:
+    """Share of the permutations [R, ...] that reached the observed value, which is counted in unless they are exact."""
+    count = reached.sum(axis=0)
+    return count / len(reached) if exact else (count + 1) / (len(reached) + 1)
 
 
 def benjamini_hochberg(p: ArrayLike) -> Array:
@@ -191,11 +199,6 @@ def proportion(successes: int, trials: int, confidence: float = 0.95) -> Estimat
         return Estimate(successes / trials if trials else float("nan"), float("nan"), float("nan"), trials)
     interval = stats.binomtest(successes, trials).proportion_ci(confidence)
     return Estimate(successes / trials, float(interval.low), float(interval.high), trials)
-
-
-def binomial_excess(successes: int, trials: int, rate: float) -> float:
-    """One-sided exact binomial p-value that the true rate of successes is above ``rate``."""
-    return float(stats.binomtest(successes, trials, rate, alternative="greater").pvalue)
 
 
 def two_dimensional(values: ArrayLike) -> Array:

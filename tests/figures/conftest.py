@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ STEPS = {
     "final": 1500,
 }
 NAN = float("nan")
+CORRUPTIONS = ("mask", "resample", "random", "noise")
 
 
 class Tables:
@@ -48,12 +50,17 @@ class Tables:
         columns = ("train_loss", "validation_loss", "learning_rate", "gradient_norm")
         return self.write("training.parquet", rows, {"step": "int64"} | dict.fromkeys(columns, "float64"))
 
-    def effects(self, checkpoints: list[str] | None = None, examples: int = 64) -> Path:
+    def effects(
+        self,
+        checkpoints: list[str] | None = None,
+        examples: int = 64,
+        corruptions: Sequence[str] = CORRUPTIONS,
+    ) -> Path:
         noise = np.random.default_rng(1)
-        corruptions = {"mask-salient": 0.8, "mask-random": 0.15, "swap-names": 0.5, "noise": 0.02}
+        sizes = dict(zip(corruptions, np.geomspace(0.8, 0.02, len(corruptions)), strict=True))
         rows = []
         for number, checkpoint in enumerate(checkpoints or list(STEPS)):
-            for corruption, size in corruptions.items():
+            for corruption, size in sizes.items():
                 for i in range(examples):
                     clean = noise.normal(2.2, 0.2)
                     effect = noise.gamma(2, size * (0.1 + number / 12)) + noise.normal(0, 0.04)
@@ -71,106 +78,49 @@ class Tables:
             "effects.parquet", rows, texts | dict.fromkeys(("nll_clean", "nll_corrupted"), "float64")
         )
 
-    def layers(self, checkpoint: str = "final", n_layers: int = 4, examples: int = 64) -> Path:
-        noise = np.random.default_rng(STEPS[checkpoint])
-        size = 0.3 * STEPS[checkpoint] / (STEPS[checkpoint] + 200)
-        rows = []
-        for i in range(examples):
-            for layer in range(n_layers + 1):
-                distance = size * (0.05 + layer / n_layers) * noise.lognormal(0, 0.25)
-                rows.append({"id": f"a{i}", "layer": layer, "site": "residual", "cosine_distance": distance})
-            rows.append(
-                {"id": f"a{i}", "layer": n_layers, "site": "final_norm", "cosine_distance": 1.4 * distance}
-            )
-        columns = {"id": "string", "layer": "int32", "site": "string", "cosine_distance": "float64"}
-        return self.write(f"{checkpoint}-layers.parquet", rows, columns)
+    def agreement(
+        self,
+        models: Sequence[str] = ("base", "final", "random weights"),
+        corruptions: Sequence[str] = CORRUPTIONS,
+        shares: Sequence[float] = (0.1, 0.3, 0.5, 0.7, 0.9),
+        splits: int = 5,
+        resamples: int = 200,
+    ) -> Path:
+        """The last checkpoint, ``models[-2]`` (or the only one), has the rows of noise and corruption."""
+        noise, rows = np.random.default_rng(6), []
+        tuned = models[-2] if len(models) > 1 else models[0]
 
-    def heads(self, checkpoint: str = "final", shape: tuple[int, int] = (4, 4), examples: int = 64) -> Path:
-        noise = np.random.default_rng(STEPS[checkpoint])
-        size = STEPS[checkpoint] / (STEPS[checkpoint] + 200)
-        centre = np.random.default_rng(5).normal(-0.15, 0.4, shape)
-        rows = []
-        for i in range(examples):
-            for layer, head in np.ndindex(*shape):
-                base = noise.normal(2.5, 0.2)
-                rows.append(
-                    {
-                        "id": f"a{i}",
-                        "layer": layer,
-                        "head": head,
-                        "entropy_base": base,
-                        "entropy": base + size * (centre[layer, head] + noise.normal(0, 0.3)),
-                        "attention_kl": size
-                        * (0.05 + abs(centre[layer, head]) ** 1.5)
-                        * noise.lognormal(0, 0.3),
-                    }
-                )
-        numbers = dict.fromkeys(("entropy_base", "entropy", "attention_kl"), "float64")
-        return self.write(
-            f"{checkpoint}-heads.parquet",
-            rows,
-            {"id": "string", "layer": "int32", "head": "int32"} | numbers,
-        )
+        def compare(model: str, study: str, first: str, second: str, edge: float, node: float) -> None:
+            texts = {"model": model, "study": study, "first": first, "second": second}
+            rows.append(texts | {"edges": 40, "edge_jaccard": edge, "node_jaccard": node})
 
-    def faithfulness(self, checkpoint: str = "final", draws: int = 20, wild: bool = False) -> Path:
-        noise = np.random.default_rng(STEPS[checkpoint])
-        late = STEPS[checkpoint] / (STEPS[checkpoint] + 200)
-        rows = []
-        for fraction in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0):
-            x = np.log10(fraction) + 3
-            own = 1.0 if fraction == 1 else 1 / (1 + np.exp(-3 * (x - 1.6 + late)))
-            own = 2.4 if wild and fraction == 0.05 else own
-            kl = 0.0 if fraction == 1 else 0.8 * (1.02 - min(own, 1))
-            ours = {
-                "circuit": "circuit",
-                "draw": 0,
-                "fraction": fraction,
-                "normalised": own,
-                "normalised_low": own - 0.08 * (fraction < 1),
-                "normalised_high": own + 0.08 * (fraction < 1),
-                "kl": kl,
-            }
-            rows.append(ours)
-            for draw in range(draws):
-                chance = 1.0 if fraction == 1 else (x / 3) ** 3 + noise.normal(0, 0.05)
-                random = {
-                    "circuit": "random",
-                    "draw": draw,
-                    "fraction": fraction,
-                    "normalised": chance,
-                    "kl": 0.0 if fraction == 1 else max(0.02, 0.9 - 0.8 * chance + noise.normal(0, 0.03)),
-                }
-                rows.append(random)
-        numbers = ("fraction", "normalised", "normalised_low", "normalised_high", "kl")
-        columns = {"circuit": "string", "draw": "int32"} | dict.fromkeys(numbers, "float64")
-        return self.write(f"{checkpoint}-faithfulness.parquet", rows, columns)
+        for i, model in enumerate(models):
+            pairs = [(a, b) for a in range(splits) for b in range(a + 1, splits)]
+            for study, every in (
+                ("split", pairs),
+                ("bootstrap", [(a, a + 1) for a in range(0, resamples, 2)]),
+            ):
+                centre = 12 if study == "bootstrap" else 6
+                for a, b in every:
+                    edge = noise.beta(centre - 2 * i, 5)
+                    compare(model, study, str(a), str(b), edge, edge**0.5)
+        for share in shares:
+            compare(tuned, "noise", f"{share:g}", "circuit", 0.8 * (1 - share), (1 - share) ** 0.5)
+        for i, first in enumerate(corruptions):
+            for j, second in enumerate(corruptions):
+                compare(tuned, "corruption", first, second, 1 / (1 + abs(i - j)), 1.0)
+        texts = dict.fromkeys(("model", "study", "first", "second"), "string")
+        numbers = dict.fromkeys(("edge_jaccard", "node_jaccard"), "float64")
+        return self.write("agreement.parquet", rows, texts | {"edges": "int32"} | numbers)
 
-    def evolution(self) -> Path:
-        names, rows = list(STEPS), []
-        for i, name in enumerate(names[1:], start=1):
-            for reference in ("previous", "base"):
-                edge = (
-                    0.95 - 0.5 * np.exp(-((i - 3) ** 2) / 3)
-                    if reference == "previous"
-                    else 0.25 + 0.7 * np.exp(-i / 2)
-                )
-                rows.append(
-                    {
-                        "checkpoint": name,
-                        "step": STEPS[name],
-                        "reference": reference,
-                        "edges": 80 + i,
-                        "edge_jaccard": edge,
-                        "node_jaccard": min(1, edge + 0.2),
-                        "edges_born": int(60 * (1 - edge)) + 1,
-                        "edges_lost": int(60 * (1 - edge)),
-                    }
-                )
-        columns = {"checkpoint": "string", "step": "int64", "reference": "string", "edges": "int32"}
-        columns |= dict.fromkeys(("edge_jaccard", "node_jaccard"), "float64")
-        return self.write(
-            "evolution.parquet", rows, columns | dict.fromkeys(("edges_born", "edges_lost"), "int32")
-        )
+    def inclusion(self, models: Sequence[str] = ("base", "final", "random weights"), kept: int = 40) -> Path:
+        """Of each model ``kept`` edges in the circuit, as many outside it."""
+        rows = []
+        for i, model in enumerate(models):
+            for k, share in enumerate(np.linspace(1, 0.01, 2 * kept) ** (i + 1)):
+                rows.append({"model": model, "edge": f"e{k}", "inclusion": share, "in_circuit": k < kept})
+        columns = {"model": "string", "edge": "string", "inclusion": "float64", "in_circuit": "bool"}
+        return self.write("edges.parquet", rows, columns)
 
     def circuit(self, n_layers: int = 4, n_heads: int = 4, kept: int = 80) -> Path:
         noise = np.random.default_rng(3)

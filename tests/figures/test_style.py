@@ -7,7 +7,20 @@ import matplotlib
 import pytest
 
 import rewire
-from rewire.figures import bakeoff, evolution, faithfulness, heads, layers, pairs, training
+from rewire.figures import (
+    areas,
+    bakeoff,
+    criteria,
+    curves,
+    edge_centric,
+    evolution,
+    evolution_layers,
+    faithfulness,
+    neurons,
+    pairs,
+    robustness,
+    training,
+)
 from rewire.figures.style import checkpoint_colours, checkpoint_label
 
 MODULES = (
@@ -15,8 +28,17 @@ MODULES = (
     "pairs",
     "layers",
     "heads",
+    "neurons",
+    "trajectories",
+    "three_way",
     "faithfulness",
+    "areas",
+    "criteria",
     "evolution",
+    "evolution_layers",
+    "edge_centric",
+    "circuit_evolution",
+    "robustness",
     "circuit",
     "bakeoff",
     "claims",
@@ -54,12 +76,19 @@ def test_checkpoint_colours_are_distinct_and_the_last_is_the_darkest(n):
     ("read", "module", "schema"),
     [
         (training.COLUMNS, "checkpoints/training.py", "SCHEMA"),
-        (pairs.COLUMNS, "pair_effect.py", "SCHEMA"),
-        (layers.LAYERS, "differential.py", "LAYERS"),
-        (layers.HEADS, "differential.py", "HEADS"),
-        (heads.COLUMNS, "differential.py", "HEADS"),
-        (faithfulness.COLUMNS, "faithfulness.py", "SCHEMA"),
-        (evolution.COLUMNS, "evolution.py", "SCHEMA"),
+        (pairs.EFFECTS, "pair_effect.py", "SCHEMA"),
+        (pairs.AGREEMENT, "robustness.py", "AGREEMENT"),
+        (robustness.AGREEMENT, "robustness.py", "AGREEMENT"),
+        (robustness.EDGES, "robustness.py", "EDGES"),
+        (curves.SUMMARY, "differential/summary.py", "SCHEMA"),
+        (neurons.COLUMNS, "differential/neurons.py", "SCHEMA"),
+        (faithfulness.COLUMNS, "faithfulness/curve.py", "SCHEMA"),
+        (areas.COLUMNS, "faithfulness/areas.py", "SCHEMA"),
+        (criteria.COLUMNS, "faithfulness/criteria.py", "SCHEMA"),
+        (evolution.COLUMNS, "evolution/changes.py", "CHANGES"),
+        (evolution_layers.CIRCUITS, "evolution/changes.py", "SCHEMA"),
+        (evolution_layers.LAYERS, "evolution/changes.py", "LAYERS"),
+        (edge_centric.COLUMNS, "evolution/hypothesis.py", "SCHEMA"),
         (set(bakeoff.COLUMNS) - set(bakeoff.AGAINST), "lora/bakeoff.py", "SCHEMA"),
     ],
 )

@@ -28,6 +28,7 @@ MISTAKES = {
     "unknown key": ({"pairs": {"exmaples": 3}}, ["pairs", "exmaples"]),
     "wrong type": ({"pairs": {"examples": "many"}}, ["pairs.examples", "'many'", "integer"]),
     "not allowed": ({"circuits": {"grid": "up"}}, ["circuits.grid", "'up'", "midpoint"]),
+    "a single fraction": ({"faithfulness": {"fractions": [0.1]}}, ["faithfulness.fractions", "[0.1]"]),
     "too few random circuits": ({"faithfulness": {"random": 3}}, ["faithfulness.random", "3", "20"]),
     "model not in the catalogue": (
         {"runs": [{"model": "smal", "dataset": "newswire"}]},

@@ -9,7 +9,21 @@ import yaml
 
 pytestmark = pytest.mark.xdist_group("smoke")
 
-FIGURES = ("training", "pairs", "layers", "heads", "faithfulness", "evolution", "circuit", "bakeoff")
+FIGURES = (
+    "training",
+    "pairs",
+    "layers",
+    "heads",
+    "neurons",
+    "trajectories",
+    "three_way",
+    "faithfulness",
+    "areas",
+    "criteria",
+    "evolution",
+    "circuit",
+    "bakeoff",
+)
 CELL = "small/newswire"
 
 
@@ -46,14 +60,21 @@ def test_a_circuit_is_in_the_published_format(smoke):
     assert len(content["edges"]) == 46
 
 
-def test_faithfulness_comes_with_its_null(smoke):
-    table = pq.read_table(smoke.folder / "results/faithfulness" / CELL / "final.parquet").to_pandas()
-    for fraction, rows in table.groupby("fraction"):
+def test_faithfulness_comes_with_its_nulls(smoke):
+    folder = smoke.folder / "results/faithfulness" / CELL
+    table = pq.read_table(folder / "final/curve.parquet").to_pandas()
+    for fraction, rows in table[table["ranking"] == "absolute"].groupby("fraction"):
+        kinds = rows.set_index("circuit")
         assert (rows["circuit"] == "random").sum() == 20, fraction
-        chosen = rows[rows["circuit"] == "circuit"].iloc[0]
-        assert (rows[rows["circuit"] == "random"]["edges"] == chosen["edges"]).all()
-    whole = table[(table["fraction"] == 1) & (table["circuit"] == "circuit")].iloc[0]
-    assert whole["normalised"] == pytest.approx(1, abs=1e-3) and whole["edges"] == 46
+        assert (kinds.loc["random", "edges"] == kinds.loc["circuit", "edges"]).all()
+        assert {"held-out", "other-task"} <= set(kinds.index)
+    whole = table[(table["fraction"] == 1) & (table["circuit"] == "circuit")]
+    assert whole["normalised"].to_numpy() == pytest.approx([1, 1], abs=1e-3) and (whole["edges"] == 46).all()
+    areas = pq.read_table(folder / "step-000010/areas.parquet").to_pandas()
+    assert areas.groupby("area").size().to_dict() == {"CPR": 23, "CMD": 23}
+    criteria = pq.read_table(folder / "base/criteria.parquet").to_pandas()
+    assert {"necessity", "completeness, random"} <= set(criteria["criterion"])
+    assert sorted(path.parent.name for path in folder.glob("*/criteria.parquet")) == ["base", "final"]
 
 
 def test_adapters_have_matched_budgets(smoke):

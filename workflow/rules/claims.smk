@@ -5,19 +5,14 @@ CLAIM_TABLES = {
     "heads": f"{DIFFERENTIAL}/heads.parquet".replace("{checkpoint}", "{last}"),
     "faithfulness_base": FAITHFULNESS.replace("{checkpoint}", "base"),
     "faithfulness": FAITHFULNESS.replace("{checkpoint}", "{last}"),
-    "evolution": EVOLUTION,
+    "differential": f"{DIFFERENTIAL}/summary.parquet".replace("{checkpoint}", "{last}"),
+    "evolution": EVOLUTION_CHANGES,
+    "edge_centric": EDGE_CENTRIC,
+    "agreement": AGREEMENT,
     "bakeoff": f"{LORA}/bakeoff.parquet",
     "summaries_base": SUMMARIES.replace("{checkpoint}", "base"),
     "summaries": SUMMARIES.replace("{checkpoint}", "{last}"),
 }
-
-
-def claim_tables(dataset):
-    """The names of the tables that a run on ``dataset`` has."""
-    summarizing = ("bakeoff", "summaries_base", "summaries")
-    return [
-        name for name in CLAIM_TABLES if dataset not in SUMS or name not in summarizing
-    ]
 
 
 rule judge_claims:
@@ -27,7 +22,7 @@ rule judge_claims:
         tables=[
             CLAIM_TABLES[name].format(model=m, dataset=d, last=last(m))
             for m, d in RUNS
-            for name in claim_tables(d)
+            for name in tables_of(d, CLAIM_TABLES)
         ],
     output:
         parquet="results/claims.parquet",
@@ -39,7 +34,7 @@ rule judge_claims:
     params:
         claims=section("claims"),
         runs=[list(run) for run in RUNS],
-        tables=[claim_tables(dataset) for _, dataset in RUNS],
+        tables=[tables_of(dataset, CLAIM_TABLES) for _, dataset in RUNS],
         identities=ordered({m: MODELS[m]["id"] for m, _ in RUNS if "id" in MODELS[m]}),
     script:
         "../scripts/claims.py"

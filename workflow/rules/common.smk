@@ -169,6 +169,25 @@ def figure(name):
     return {"png": f"{stem}.png", "svg": f"{stem}.svg"}
 
 
+def reported(name, category):
+    """Output of a figure rule of one cell; the PNG goes into the report with its caption."""
+    files = figure(name)
+    shown = report(
+        files["png"],
+        caption=f"../report/{name}.rst",
+        category=category,
+        subcategory="{model} on {dataset}",
+        labels={"figure": name},
+    )
+    return files | {"png": shown}
+
+
+def tables_of(dataset, names):
+    """Those of ``names`` that a run on ``dataset`` has: sums have no summaries and no bake-off."""
+    lacking = ("bakeoff", "summaries_base", "summaries") if dataset in SUMS else ()
+    return [name for name in names if name not in lacking]
+
+
 def cells(pattern, runs=RUNS, **wildcards):
     """``pattern`` for each of ``runs``, and every combination of the other wildcards."""
     return [

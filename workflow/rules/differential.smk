@@ -1,21 +1,41 @@
-"""Hidden states and attention of every checkpoint against the base."""
+"""Hidden states, attention, neurons and weights: every checkpoint and a LoRA model against the base."""
 
 DIFFERENTIAL = "results/differential/{model}/{dataset}/{checkpoint}"
+# LoRA on all layers, the first seed, against a checkpoint
+LORA_DIFFERENTIAL = "results/differential/{model}/{dataset}/lora/{checkpoint}"
+TRAJECTORIES = "results/differential/{model}/{dataset}/trajectories.parquet"
+THREE_WAY = "results/differential/{model}/{dataset}/three_way.parquet"
+DIFFERENTIAL_TABLES = (
+    "layers",
+    "heads",
+    "neurons",
+    "weights",
+    "summary",
+    "critical_layers",
+)
+EXAMPLES, LORA_EXAMPLES = (
+    [f"{folder}/{table}.parquet" for table in ("layers", "heads")]
+    for folder in (DIFFERENTIAL, LORA_DIFFERENTIAL)
+)
+MEASURING = section(
+    "differential", "batch_tokens", "critical_layers", "permutations", "positions"
+)
 CLEAN_PAIRS = (
     f"results/pairs/{{model}}/{{dataset}}/{config['circuits']['corruption']}.parquet"
 )
+# runs that have the LoRA adapter that the three-way comparison is about
+THREE_WAY_RUNS = SUMMARIZING if "standard" in STRATEGIES else []
 
 
 rule compare_with_base:
-    """Per layer and head, example by example."""
+    """Per layer, head and neuron, example by example and in sum."""
     input:
         code=code("differential.py"),
         base=f"{CELL}/base",
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
     output:
-        layers=f"{DIFFERENTIAL}/layers.parquet",
-        heads=f"{DIFFERENTIAL}/heads.parquet",
+        **{name: f"{DIFFERENTIAL}/{name}.parquet" for name in DIFFERENTIAL_TABLES},
     log:
         "logs/differential/{model}/{dataset}/{checkpoint}.log",
     benchmark:
@@ -25,12 +45,82 @@ rule compare_with_base:
     resources:
         gpu=gpu,
     params:
-        differential=section("differential"),
+        differential=MEASURING,
     script:
         "../scripts/differential.py"
 
 
-rule differential:
-    """Target: the differential analysis of every checkpoint of every run."""
+rule compare_lora:
+    """The same for a LoRA model, against the base or the fine-tuned checkpoint."""
     input:
-        each_checkpoint(f"{DIFFERENTIAL}/heads.parquet"),
+        code=code("differential.py"),
+        base=FOLDER,
+        checkpoint=f"{CELL}/base",
+        adapter=f"results/lora/{{model}}/{{dataset}}/standard/seed-{SEEDS[0]}/adapter",
+        pairs=CLEAN_PAIRS,
+    output:
+        **{name: f"{LORA_DIFFERENTIAL}/{name}.parquet" for name in DIFFERENTIAL_TABLES},
+    log:
+        "logs/differential/{model}/{dataset}/lora/{checkpoint}.log",
+    benchmark:
+        "logs/differential/{model}/{dataset}/lora/{checkpoint}.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
+    params:
+        differential=MEASURING,
+    script:
+        "../scripts/differential.py"
+
+
+rule follow_training:
+    """Every measure against the training step."""
+    input:
+        code=code("trajectories.py"),
+        summary=of_checkpoints(f"{DIFFERENTIAL}/summary.parquet", tuned),
+        neurons=of_checkpoints(f"{DIFFERENTIAL}/neurons.parquet", tuned),
+        weights=of_checkpoints(f"{DIFFERENTIAL}/weights.parquet", tuned),
+        training=lambda wildcards: (
+            expand(f"{CELL}/training.parquet", **wildcards)
+            if wildcards.model in TRAINED
+            else []
+        ),
+    output:
+        TRAJECTORIES,
+    log:
+        "logs/differential/{model}/{dataset}/trajectories.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        checkpoints=lambda wildcards: tuned(wildcards.model),
+        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+    script:
+        "../scripts/trajectories.py"
+
+
+rule compare_three_ways:
+    """Base, fine-tuned and LoRA model side by side."""
+    input:
+        code=code("three_way.py"),
+        finetuned=last_checkpoint(EXAMPLES),
+        lora=of_checkpoints(LORA_EXAMPLES, lambda model: ["base"]),
+        between=last_checkpoint(LORA_EXAMPLES),
+    output:
+        THREE_WAY,
+    log:
+        "logs/differential/{model}/{dataset}/three_way.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        permutations=config["differential"]["permutations"],
+    script:
+        "../scripts/three_way.py"
+
+
+rule differential:
+    """Target: the differential analysis of every checkpoint of every run, and the LoRA model's."""
+    input:
+        each_checkpoint(f"{DIFFERENTIAL}/summary.parquet"),
+        cells(TRAJECTORIES),
+        [THREE_WAY.format(model=m, dataset=d) for m, d in THREE_WAY_RUNS],

@@ -1,22 +1,31 @@
 """How the circuit changes over the checkpoints."""
 
 EVOLUTION = "results/evolution/{model}/{dataset}.parquet"
+EVOLUTION_CHANGES = "results/evolution/{model}/{dataset}-changes.parquet"
+EVOLUTION_LAYERS = "results/evolution/{model}/{dataset}-layers.parquet"
+EDGE_CENTRIC = "results/evolution/{model}/{dataset}-edge_centric.parquet"
 
 
 rule compare_circuits:
-    """Every checkpoint's circuit against the previous one's and the base's."""
+    """Every checkpoint's circuit against the previous one's and the base's, beside the noise floor."""
     input:
         code=code("evolution.py"),
         scores=of_checkpoints(f"{CIRCUIT}/scores.safetensors"),
     output:
-        EVOLUTION,
+        circuits=EVOLUTION,
+        changes=EVOLUTION_CHANGES,
+        layers=EVOLUTION_LAYERS,
+        edge_centric=EDGE_CENTRIC,
     log:
         "logs/evolution/{model}/{dataset}.log",
+    benchmark:
+        "logs/evolution/{model}/{dataset}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
     params:
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
+        evolution=section("evolution"),
     script:
         "../scripts/evolution.py"
 

@@ -5,25 +5,19 @@ FIGURES = [
     "pairs",
     "layers",
     "heads",
+    "neurons",
+    "trajectories",
     "faithfulness",
+    "areas",
+    "criteria",
     "evolution",
+    "evolution_layers",
+    "edge_centric",
+    "circuit_evolution",
     "robustness",
     "circuit",
     "bakeoff",
 ]
-
-
-def reported(name, category):
-    """Output of a figure rule of one cell; the PNG goes into the report with its caption."""
-    files = figure(name)
-    shown = report(
-        files["png"],
-        caption=f"../report/{name}.rst",
-        category=category,
-        subcategory="{model} on {dataset}",
-        labels={"figure": name},
-    )
-    return files | {"png": shown}
 
 
 rule draw_training:
@@ -65,10 +59,9 @@ rule draw_layers:
     """What changes in which layer, over the checkpoints."""
     input:
         code=code("figure_layers.py"),
-        layers=of_checkpoints(f"{DIFFERENTIAL}/layers.parquet", tuned),
-        heads=of_checkpoints(f"{DIFFERENTIAL}/heads.parquet", tuned),
+        summaries=of_checkpoints(f"{DIFFERENTIAL}/summary.parquet", tuned),
     output:
-        **figure("layers"),
+        **reported("layers", "Differential"),
     log:
         "logs/figures/{model}/{dataset}/layers.log",
     conda:
@@ -82,14 +75,12 @@ rule draw_layers:
 
 
 rule draw_heads:
-    """Entropy change and attention KL of every head, at the last checkpoint."""
+    """Change and divergence of every head's attention, at the last checkpoint."""
     input:
         code=code("figure_heads.py"),
-        heads=of_checkpoints(
-            f"{DIFFERENTIAL}/heads.parquet", lambda model: [last(model)]
-        ),
+        summary=last_checkpoint(f"{DIFFERENTIAL}/summary.parquet"),
     output:
-        **figure("heads"),
+        **reported("heads", "Differential"),
     log:
         "logs/figures/{model}/{dataset}/heads.log",
     conda:
@@ -101,13 +92,66 @@ rule draw_heads:
         "../scripts/figure_heads.py"
 
 
+rule draw_neurons:
+    """Which MLP neurons changed, at the last checkpoint."""
+    input:
+        code=code("figure_neurons.py"),
+        neurons=last_checkpoint(f"{DIFFERENTIAL}/neurons.parquet"),
+    output:
+        **reported("neurons", "Differential"),
+    log:
+        "logs/figures/{model}/{dataset}/neurons.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+        checkpoint=lambda wildcards: last(wildcards.model),
+        top=config["differential"]["top_neurons"],
+    script:
+        "../scripts/figure_neurons.py"
+
+
+rule draw_trajectories:
+    """Every measure of the differential analysis against the training step."""
+    input:
+        code=code("figure_trajectories.py"),
+        table=TRAJECTORIES,
+    output:
+        **reported("trajectories", "Differential"),
+    log:
+        "logs/figures/{model}/{dataset}/trajectories.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_trajectories.py"
+
+
+rule draw_three_way:
+    """Base, fine-tuned and LoRA model side by side."""
+    input:
+        code=code("figure_three_way.py"),
+        table=THREE_WAY,
+    output:
+        **reported("three_way", "Differential"),
+    log:
+        "logs/figures/{model}/{dataset}/three_way.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_three_way.py"
+
+
 rule draw_faithfulness:
-    """Faithfulness against circuit size, with the band of random circuits."""
+    """Faithfulness against circuit size, with random circuits and another task's circuit."""
     input:
         code=code("figure_faithfulness.py"),
         tables=of_checkpoints(FAITHFULNESS),
     output:
-        **figure("faithfulness"),
+        **reported("faithfulness", "Faithfulness"),
     log:
         "logs/figures/{model}/{dataset}/faithfulness.log",
     conda:
@@ -120,13 +164,50 @@ rule draw_faithfulness:
         "../scripts/figure_faithfulness.py"
 
 
+rule draw_areas:
+    """CPR and CMD over the checkpoints."""
+    input:
+        code=code("figure_areas.py"),
+        tables=of_checkpoints(AREAS),
+    output:
+        **reported("areas", "Faithfulness"),
+    log:
+        "logs/figures/{model}/{dataset}/areas.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+        checkpoints=lambda wildcards: checkpoints(wildcards.model),
+        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+    script:
+        "../scripts/figure_areas.py"
+
+
+rule draw_criteria:
+    """Necessity, completeness and minimality of the base's and the last checkpoint's circuit."""
+    input:
+        code=code("figure_criteria.py"),
+        tables=of_checkpoints(CRITERIA, lambda model: ["base", last(model)]),
+    output:
+        **reported("criteria", "Faithfulness"),
+    log:
+        "logs/figures/{model}/{dataset}/criteria.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+        checkpoints=lambda wildcards: ["base", last(wildcards.model)],
+    script:
+        "../scripts/figure_criteria.py"
+
+
 rule draw_evolution:
-    """Edges and nodes that stay, come and go."""
+    """What is left of the circuit, beside the noise floor and random circuits."""
     input:
         code=code("figure_evolution.py"),
-        table=EVOLUTION,
+        table=EVOLUTION_CHANGES,
     output:
-        **figure("evolution"),
+        **reported("evolution", "Evolution"),
     log:
         "logs/figures/{model}/{dataset}/evolution.log",
     conda:
@@ -135,6 +216,60 @@ rule draw_evolution:
         title=title,
     script:
         "../scripts/figure_evolution.py"
+
+
+rule draw_evolution_layers:
+    """Edges born and lost, and between which layers."""
+    input:
+        code=code("figure_evolution_layers.py"),
+        circuits=EVOLUTION,
+        layers=EVOLUTION_LAYERS,
+    output:
+        **reported("evolution_layers", "Evolution"),
+    log:
+        "logs/figures/{model}/{dataset}/evolution_layers.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_evolution_layers.py"
+
+
+rule draw_edge_centric:
+    """Whether edges change more than nodes."""
+    input:
+        code=code("figure_edge_centric.py"),
+        table=EDGE_CENTRIC,
+    output:
+        **reported("edge_centric", "Evolution"),
+    log:
+        "logs/figures/{model}/{dataset}/edge_centric.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_edge_centric.py"
+
+
+rule draw_circuit_evolution:
+    """The circuit of every checkpoint, side by side."""
+    input:
+        code=code("figure_circuit_evolution.py"),
+        circuits=of_checkpoints(f"{CIRCUIT}/circuit.json"),
+    output:
+        **reported("circuit_evolution", "Evolution"),
+    log:
+        "logs/figures/{model}/{dataset}/circuit_evolution.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+        checkpoints=lambda wildcards: checkpoints(wildcards.model),
+        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+    script:
+        "../scripts/figure_circuit_evolution.py"
 
 
 rule draw_robustness:
@@ -218,4 +353,5 @@ rule figures:
             for m, d in RUNS
             for name in figures_of(m, d, FIGURES)
         ],
+        [f"results/figures/{m}/{d}/three_way.png" for m, d in THREE_WAY_RUNS],
         rules.draw_claims.output,

@@ -8,8 +8,7 @@ rule rank_layers:
     """How much each layer changed in fine-tuning, by the differential analysis and by the circuit."""
     input:
         code=code("lora_criticality.py"),
-        layers=last_checkpoint(f"{DIFFERENTIAL}/layers.parquet"),
-        heads=last_checkpoint(f"{DIFFERENTIAL}/heads.parquet"),
+        differential=last_checkpoint(f"{DIFFERENTIAL}/critical_layers.parquet"),
         before="results/circuits/{model}/{dataset}/base/scores.safetensors",
         after=last_checkpoint(f"{CIRCUIT}/scores.safetensors"),
     output:
@@ -18,8 +17,6 @@ rule rank_layers:
         "logs/lora/{model}/{dataset}/criticality.log",
     conda:
         "../../envs/rewire.yaml"
-    params:
-        weights=section("lora")["criticality_weights"],
     script:
         "../scripts/lora_criticality.py"
 

@@ -1,6 +1,7 @@
 """Clean/corrupted pairs, and how much each corruption hurts."""
 
 PAIRS = "results/pairs/{model}/{dataset}/{corruption}.parquet"
+CONTINUATION = "results/pairs/{model}/{dataset}/continuation.parquet"
 
 
 rule build_pairs:
@@ -18,6 +19,29 @@ rule build_pairs:
     conda:
         "../../envs/rewire.yaml"
     params:
+        task="summary",
+        corruption=lambda wildcards: wildcards.corruption,
+        pairs=section("pairs", "examples", "salience", "noise_share", "seed"),
+        language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
+    script:
+        "../scripts/pairs.py"
+
+
+rule build_continuations:
+    """Another task on the same articles: their last sentence, the sentences nearest to it masked."""
+    input:
+        code=code("pairs.py"),
+        articles=f"results/articles/{{dataset}}/{config['pairs']['split']}.parquet",
+        base=f"{CELL}/base",
+    output:
+        CONTINUATION,
+    log:
+        "logs/pairs/{model}/{dataset}/continuation.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        task="continuation",
+        corruption="mask",
         pairs=section("pairs", "examples", "salience", "noise_share", "seed"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
     script:

@@ -1,15 +1,15 @@
-"""Reads the base, a checkpoint and pairs; writes what changed per layer and per head, example by example."""
+"""Reads a base, a checkpoint (and an adapter on it) and pairs; writes what changed, per example and in sum."""
 
 from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from rewire.differential import write_differential
+    from rewire.differential.stage import write_differential
 
     write_differential(
         snakemake.input.base,
         snakemake.input.checkpoint,
         snakemake.input.pairs,
         snakemake.params.differential,
-        snakemake.output.layers,
-        snakemake.output.heads,
+        dict(snakemake.output.items()),
+        snakemake.input.get("adapter"),
     )

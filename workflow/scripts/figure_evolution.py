@@ -1,4 +1,4 @@
-"""Reads the circuits' evolution; draws what stays, comes and goes."""
+"""Reads the changes of the circuit; draws them beside the noise floor and random circuits."""
 
 from rewire.jobs import job
 

@@ -1,4 +1,4 @@
-"""Reads the faithfulness of all checkpoints; draws it against circuit size, with the random circuits' band."""
+"""Reads the faithfulness of all checkpoints; draws it against circuit size, beside its nulls."""
 
 from rewire.jobs import job
 

@@ -1,4 +1,4 @@
-"""Reads the last checkpoint's table of heads; draws entropy change and attention KL by layer and head."""
+"""Reads the last checkpoint's differential summary; draws how attention changed, by layer and head."""
 
 from rewire.jobs import job
 
@@ -6,7 +6,7 @@ with job(snakemake.log[0], snakemake.threads):
     from rewire.figures.heads import draw
 
     draw(
-        snakemake.input.heads[0],
+        snakemake.input.summary[0],
         snakemake.params.checkpoint,
         snakemake.params.title,
         snakemake.output.png,

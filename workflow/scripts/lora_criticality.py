@@ -1,4 +1,4 @@
-"""Reads the differential tables and the circuits before and after; writes how much each layer changed."""
+"""Reads the differential analysis' critical layers and the circuits before and after; writes how much each layer changed."""
 
 from rewire.jobs import job
 
@@ -6,10 +6,8 @@ with job(snakemake.log[0], snakemake.threads):
     from rewire.lora.criticality import write_criticality
 
     write_criticality(
-        snakemake.input.layers[0],
-        snakemake.input.heads[0],
+        snakemake.input.differential[0],
         snakemake.input.before,
         snakemake.input.after[0],
-        snakemake.params.weights,
         snakemake.output[0],
     )

@@ -8,8 +8,9 @@ with job(snakemake.log[0], snakemake.threads):
     write_pairs(
         snakemake.input.articles,
         snakemake.input.base,
-        snakemake.wildcards.corruption,
+        snakemake.params.corruption,
         snakemake.params.pairs,
         snakemake.output[0],
         snakemake.params.language,
+        snakemake.params.task,
     )

@@ -1,4 +1,4 @@
-"""How much of the model a circuit restores at each size, beside random circuits of that size."""
+"""How much of the model a circuit restores at each size, beside random circuits and another task's circuit."""
 
 from __future__ import annotations
 
@@ -6,21 +6,68 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from rewire.errors import InputError
+from rewire.figures.curves import curve, titled
 from rewire.figures.frames import known, read_frame
-from rewire.figures.panels import BAND, band, checkpoint_handles, legend, reference_line
-from rewire.figures.scales import clipped_axis, log_axis, percent_axis
-from rewire.figures.style import ORANGE, blank, checkpoint_colours, checkpoint_label, save, themed
+from rewire.figures.panels import BAND, band, checkpoint_handles, no_data, note
+from rewire.figures.scales import clipped_axis, percent_axis
+from rewire.figures.style import (
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    blank,
+    checkpoint_colours,
+    checkpoint_label,
+    save,
+    themed,
+)
 
-COLUMNS = ("circuit", "draw", "fraction", "normalised", "normalised_low", "normalised_high", "kl")
+MEASURES = {
+    "normalised": "Normalised faithfulness f|(circuit − corrupted) / (whole − corrupted)",
+    "kl": "Distance from the whole model|KL(whole ‖ circuit) (nats)",
+    "kl_reverse": "The same, the other way|KL(circuit ‖ whole) (nats)",
+    "kl_percentage": "KL percentage (rewards any output as far away)|closeness of KL(corrupted ‖ ·) to whole’s (%)",
+    "accuracy_ratio": "Accuracy|tokens right, circuit / whole",
+}
+COLUMNS = (
+    "circuit",
+    "ranking",
+    "fraction",
+    "draw",
+    "nll_excess_low",
+    "nll_excess_high",
+    "normalised",
+    "normalised_low",
+    "normalised_high",
+    "kl",
+    "kl_low",
+    "kl_high",
+    "kl_reverse",
+    "kl_reverse_low",
+    "kl_reverse_high",
+    "kl_percentage",
+    "kl_percentage_low",
+    "kl_percentage_high",
+    "accuracy_ratio",
+    "accuracy_ratio_low",
+    "accuracy_ratio_high",
+)
 LOWEST, HIGHEST = -0.5, 1.5  # normalised faithfulness beyond is cut, and said to be
-DECADES = 5  # of KL, down from the largest
+IN_SAMPLE: dict[str, Any] = {"linestyle": (0, (4, 2)), "marker": "None", "linewidth": 1.2}
+OTHER_TASK: dict[str, Any] = {"marker": "s", "linewidth": 1.2}
+RUNS: dict[str, dict[str, Any]] = {
+    "clean": {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1.5},
+    "corrupted": {"color": GREY, "linewidth": 1.1, "linestyle": (0, (1, 2)), "zorder": 1.5},
+}
 
 
 def draw(
@@ -37,58 +84,122 @@ def draw(
 
 @themed
 def figure(tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: str) -> Figure:
-    """``tables``: rows ``circuit`` (one a fraction) and ``random`` (one a fraction and draw)."""
-    rows = {c: t[t["fraction"] > 0].assign(percent=100 * t["fraction"]) for c, t in tables.items()}
-    circuits = {c: t[t["circuit"] == "circuit"].sort_values("percent") for c, t in rows.items()}
-    first, last = list(tables)[0], list(tables)[-1]
-    null = rows[last][rows[last]["circuit"] == "random"]
-    drawn = pd.concat([*circuits.values(), null])
-    colours = checkpoint_colours(list(tables))
-    out = blank(10.8, 4.1, f"Faithfulness of circuits: {name}")
-    left, right = out.subplots(1, 2)
-    left.set_title("Normalised faithfulness (1: whole model, 0: corrupted)")
-    left.set_ylabel("(circuit − corrupted) / (whole − corrupted)")
-    right.set_title("Distance from the whole model")
-    right.set_ylabel("KL(whole ‖ circuit) (nats)")
-    for axes in (left, right):
-        axes.set_xlabel("edges kept, before pruning (% of all)")
-        if len(drawn):
-            percent_axis(axes, drawn["percent"])
-    random_band(left, known(null, "normalised"), "normalised", "max")
-    random_band(right, null[null["kl"] > 0], "kl", "min")
-    for checkpoint, own in circuits.items():
-        if checkpoint in (first, last):
-            band(left, own["percent"], own["normalised_low"], own["normalised_high"], colours[checkpoint])
-        for axes, table, column in (
-            (left, known(own, "normalised"), "normalised"),
-            (right, own[own["kl"] > 0], "kl"),
-        ):
-            axes.plot(table["percent"], table[column], color=colours[checkpoint], marker="o")
-    reference_line(left, 0)
-    reference_line(left, 1)
-    clipped_axis(left, known(drawn, "normalised")["normalised"].to_numpy(), LOWEST, HIGHEST)
-    log_axis(right, known(drawn, "kl")["kl"].to_numpy(), DECADES)
-    ends = "95 % CI, first and last" if first != last else "95 % CI"
-    shade = Patch(color=colours[last], alpha=BAND, linewidth=0, label=ends)
-    null_handles = random_handles(null, checkpoint_label(last))
-    legend(out, [*checkpoint_handles(colours, tables, steps), shade, *null_handles], "checkpoint")
+    """``tables``: the kinds of circuit at every fraction, and the whole model's clean and corrupted runs."""
+    out = blank(12.6, 7.0, f"Faithfulness of circuits: {name}")
+    panels = out.subplots(2, 3).flatten()
+    for axes, measure in zip(panels, MEASURES, strict=False):
+        panel(axes, tables, measure)
+    keys(panels[-1], tables, steps)
     return out
 
 
-def random_band(axes: Axes, null: pd.DataFrame, column: str, best: str) -> None:
-    """The middle 95 % of the random circuits at each fraction, and the best of them as a thin line."""
-    if not len(null):
+def keys(axes: Axes, tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int]) -> None:
+    """Two legends in the place of a panel: the checkpoints, and what is drawn of the last one alone."""
+    axes.axis("off")
+    colours, last = checkpoint_colours(list(tables)), list(tables)[-1]
+    columns = {
+        "checkpoint": (-0.15, checkpoint_handles(colours, tables, steps)),
+        checkpoint_label(last): (0.35, kind_handles(tables[last], colours[last])),
+    }
+    for title, (left, handles) in columns.items():
+        box = Legend(
+            axes,
+            handles,
+            [handle.get_label() for handle in handles],
+            title=title,
+            loc="upper left",
+            bbox_to_anchor=(left, 1.0),
+            alignment="left",
+        )
+        box.get_title().set_fontweight("bold")
+        axes.add_artist(box)
+
+
+def panel(axes: Axes, tables: Mapping[str, pd.DataFrame], measure: str) -> None:
+    """One measure: every checkpoint's held-out curve; the last one's interval, in-sample curve, nulls and scale."""
+    titled(axes, MEASURES, measure)
+    axes.set_xlabel("edges kept, before pruning (% of all)")
+    colours = checkpoint_colours(list(tables))
+    shown = {c: t for c, t in tables.items() if measure != "normalised" or settled(t)}
+    rows = {c: ranked(t, measure) for c, t in shown.items()}
+    if not any(len(own) for own in rows.values()):
+        no_data(axes)
+    else:
+        last = list(shown)[-1]
+        random_band(axes, rows[last], measure)
+        curve(axes, of_kind(rows[last], "other-task"), "percent", PURPLE, **OTHER_TASK)
+        curve(axes, of_kind(rows[last], "circuit"), "percent", colours[last], **IN_SAMPLE)
+        for c, own in rows.items():
+            curve(axes, of_kind(own, "held-out"), "percent", colours[c], with_band=c == last)
+        scaled(axes, pd.concat(rows.values()), shown[last], measure)
+    left_out = [checkpoint_label(c) for c in tables if c not in shown]
+    if left_out:
+        note(axes, f"not {', '.join(left_out)}: corruption may not change the NLL")
+    if shown and list(shown)[-1] != list(tables)[-1]:
+        note(axes, f"interval and nulls of {checkpoint_label(list(shown)[-1])}")
+
+
+def settled(table: pd.DataFrame) -> bool:
+    """Whether corruption changes the whole model's NLL: f divides by that change."""
+    low, high = table.loc[table["circuit"] == "corrupted", ["nll_excess_low", "nll_excess_high"]].iloc[0]
+    return not low <= 0 <= high
+
+
+def ranked(table: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Circuits ranked by |score|: columns circuit, draw, percent, value, low, high."""
+    rows = table[(table["ranking"] == "absolute") & (table["fraction"] > 0)]
+    rows = pd.DataFrame(
+        {
+            "circuit": rows["circuit"],
+            "draw": rows["draw"],
+            "percent": 100 * rows["fraction"],
+            "value": rows[measure],
+            "low": rows[f"{measure}_low"],
+            "high": rows[f"{measure}_high"],
+        }
+    )
+    return known(rows, "value")
+
+
+def of_kind(rows: pd.DataFrame, kind: str) -> pd.DataFrame:
+    return rows[rows["circuit"] == kind]
+
+
+def random_band(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
+    """The middle 90 % of the random circuits at each fraction, and the best of them as a thin line."""
+    draws = of_kind(rows, "random").groupby("percent")["value"]
+    if not len(draws):
         return
-    draws = null.groupby("percent")[column]
-    top = draws.agg(best)
-    band(axes, top.index, draws.quantile(0.025), draws.quantile(0.975), ORANGE)
-    axes.plot(top.index, top, color=ORANGE, linewidth=0.9)
+    best = draws.min() if measure in ("kl", "kl_reverse") else draws.max()
+    band(axes, best.index, draws.quantile(0.05), draws.quantile(0.95), ORANGE)
+    axes.plot(best.index, best, color=ORANGE, linewidth=0.9)
 
 
-def random_handles(null: pd.DataFrame, checkpoint: str) -> list[Any]:
-    draws = null["draw"].nunique()
-    if not draws:
-        return []
-    text = f"{draws} random circuits of\n{checkpoint}, 2.5–97.5 %"
-    best = Line2D([], [], color=ORANGE, linewidth=0.9, label="the best random one")
-    return [Patch(color=ORANGE, alpha=BAND, linewidth=0, label=text), best]
+def scaled(axes: Axes, drawn: pd.DataFrame, table: pd.DataFrame, measure: str) -> None:
+    """The axes of what is drawn, and the whole model's clean (dashed) and corrupted (dotted) run."""
+    percent_axis(axes, drawn["percent"])
+    for run, style in RUNS.items():
+        at = table.loc[table["circuit"] == run, measure]
+        if len(at) and np.isfinite(at.iloc[0]):
+            axes.axhline(at.iloc[0], **style)
+    if measure == "normalised":
+        clipped_axis(axes, drawn["value"].to_numpy(dtype=float), LOWEST, HIGHEST)
+
+
+def kind_handles(table: pd.DataFrame, colour: str) -> list[Any]:
+    """What the last checkpoint's lines and bands are."""
+    kinds = set(table["circuit"])
+    draws = table.loc[table["circuit"] == "random", "draw"].nunique()
+    handles: list[Any] = [
+        Line2D([], [], color=colour, marker="o", label="held-out pairs"),
+        Patch(color=colour, alpha=BAND, linewidth=0, label="95 % CI"),
+        Line2D([], [], color=colour, label="the pairs that scored it", **IN_SAMPLE),
+    ]
+    if "other-task" in kinds:
+        handles.append(Line2D([], [], color=PURPLE, label="another task's circuit", **OTHER_TASK))
+    if draws:
+        text = f"{draws} random circuits, 5–95 %"
+        handles.append(Patch(color=ORANGE, alpha=BAND, linewidth=0, label=text))
+        handles.append(Line2D([], [], color=ORANGE, linewidth=0.9, label="the best random one"))
+    labels = {"clean": "whole model", "corrupted": "corrupted run"}
+    return handles + [Line2D([], [], label=label, **RUNS[run]) for run, label in labels.items()]

@@ -1,4 +1,4 @@
-"""Which heads fine-tuning changed: entropy and attention KL, layer by head."""
+"""Which heads fine-tuning changed: entropy, inequality and divergence of their attention, layer by head."""
 
 from __future__ import annotations
 
@@ -11,57 +11,78 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 
+from rewire.figures.curves import SIGNIFICANT, SUMMARY, choose, interval_text
 from rewire.figures.frames import known, read_frame
 from rewire.figures.panels import no_data
-from rewire.figures.style import DIVERGING, FAINT, SEQUENTIAL, blank, checkpoint_label, save, themed
+from rewire.figures.style import DIVERGING, FAINT, INK, SEQUENTIAL, blank, checkpoint_label, save, themed
 
-COLUMNS = ("id", "layer", "head", "entropy_base", "entropy", "attention_kl")
 ANNOTATED = 64  # cells: with more the numbers would not be legible
+CHANGES = {"entropy_change": "entropy, tuned − base (nats)", "gini_change": "Gini, tuned − base"}
+DIVERGENCES = {
+    "attention_kl": "KL(tuned ‖ base) (nats)",
+    "attention_js": "Jensen–Shannon divergence (nats)",
+}
 
 
-def draw(heads: str | Path, checkpoint_name: str, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw a heads table. Errors: InputError that names the table if it is empty or lacks a column."""
-    save(figure(read_frame(heads, COLUMNS), checkpoint_name, name), png, svg)
+def draw(summary: str | Path, checkpoint_name: str, name: str, png: str | Path, svg: str | Path) -> None:
+    """Draw the heads of a summary table. Errors: InputError that names it if it is empty or lacks a column."""
+    save(figure(read_frame(summary, SUMMARY), checkpoint_name, name), png, svg)
 
 
 @themed
-def figure(heads: pd.DataFrame, checkpoint_name: str, name: str) -> Figure:
-    """``heads``: a row an example, layer and head; the maps show means over examples."""
-    n_layers, n_heads = int(heads["layer"].max()) + 1, int(heads["head"].max()) + 1
-    change = grid(heads.assign(value=heads["entropy"] - heads["entropy_base"]), n_layers, n_heads)
-    kl = grid(heads.assign(value=heads["attention_kl"]), n_layers, n_heads)
-    cell = 0.58 if n_layers * n_heads <= ANNOTATED else 0.3
-    width, height = max(3.6, 1.5 + cell * n_heads), max(2.6, 0.9 + cell * n_layers)
+def figure(summary: pd.DataFrame, checkpoint_name: str, name: str) -> Figure:
+    """``summary``: a row a measure and place; the maps show means over examples, dots where q < .05."""
+    heads = summary[summary["family"] == "heads"]
+    shape = (int(heads["layer"].max()) + 1, int(heads["head"].max()) + 1) if len(heads) else (1, 1)
+    cell = 0.58 if np.prod(shape) <= ANNOTATED else 0.3
+    width, height = max(4.2, 1.7 + cell * shape[1]), max(2.6, 1.0 + cell * shape[0])
     title = f"Attention heads, {checkpoint_label(checkpoint_name)} against base: {name}"
-    out = blank(2 * width, height + 0.5, title)
-    left, right = out.subplots(1, 2)
-    farthest = np.nanmax(np.abs(change)) if np.isfinite(change).any() else 0.0
-    limit = float(farthest) or 1.0  # a model against itself: all cells are 0, the colour of the middle
-    heatmap(left, change, DIVERGING, Normalize(-limit, limit), "entropy change (nats)")
-    left.set_title(falling(change))
-    heatmap(
-        right,
-        kl,
-        SEQUENTIAL,
-        Normalize(0, float(np.nanmax([*kl.ravel(), 0])) or 1.0),
-        "KL(tuned ‖ base) (nats)",
-    )
-    right.set_title(f"Attention KL (mean over {heads['id'].nunique():,} examples)")
+    out = blank(2 * width, 2 * height + 0.5, title)
+    changes, divergences = out.subplots(2, 2)
+    for axes, (measure, label) in zip(changes, CHANGES.items(), strict=True):
+        rows = choose(heads, "heads", measure)
+        values, q = grid(rows, "value", shape), grid(rows, "q", shape)
+        limit = largest(values)
+        heatmap(axes, values, DIVERGING, Normalize(-limit, limit), label)
+        dots(axes, q)
+        axes.set_title(falling("Entropy" if measure == "entropy_change" else "Gini", values, q))
+    for axes, (measure, label) in zip(divergences, DIVERGENCES.items(), strict=True):
+        values = grid(choose(heads, "heads", measure), "value", shape)
+        heatmap(axes, values, SEQUENTIAL, Normalize(0, largest(values)), label)
+    divergences[0].set_title("Attention KL")
+    divergences[1].set_title("Attention Jensen–Shannon divergence")
+    note = interval_text(heads).split("\n")[-1]
+    out.supxlabel(f"means over {note}; dot: q < .05 (paired permutation, Benjamini–Hochberg)", fontsize=8.5)
     return out
 
 
-def grid(heads: pd.DataFrame, n_layers: int, n_heads: int) -> np.ndarray:
-    """[layers, heads] means of the column ``value``, NaN where there is none."""
-    mean = known(heads, "value").groupby(["layer", "head"])["value"].mean().unstack()
-    return mean.reindex(index=range(n_layers), columns=range(n_heads)).to_numpy(dtype=float)
+def grid(rows: pd.DataFrame, column: str, shape: tuple[int, int]) -> np.ndarray:
+    """[layers, heads] of ``column``, NaN where there is none."""
+    table = known(rows, column).set_index(["layer", "head"])[column].unstack()
+    return table.reindex(index=range(shape[0]), columns=range(shape[1])).to_numpy(dtype=float)
 
 
-def falling(change: np.ndarray) -> str:
+def largest(values: np.ndarray) -> float:
+    """The end of the colour scale: the largest |value|; 1 if all are 0, as for a model against itself."""
+    return float(np.nanmax([*np.abs(values).ravel(), 0])) or 1.0
+
+
+def falling(what: str, change: np.ndarray, q: np.ndarray) -> str:
+    """How many heads fall, and how many of them by more than chance."""
     measured = change[np.isfinite(change)]
     if not len(measured):
-        return "Entropy"
+        return what
     falls = int((measured < 0).sum())
-    return f"Entropy falls in {falls} of {len(measured)} heads ({100 * falls / len(measured):.0f} %)"
+    firm = int(((change < 0) & (q < SIGNIFICANT)).sum())
+    share = 100 * falls / len(measured)
+    return f"{what} falls in {falls} of {len(measured)} heads ({share:.0f} %), {firm} with q < .05"
+
+
+def dots(axes: Axes, q: np.ndarray) -> None:
+    """A dot in the upper right corner of every cell that changed by more than chance."""
+    layer, head = np.nonzero(q < SIGNIFICANT)
+    if len(layer):
+        axes.scatter(head + 0.87, layer + 0.85, s=10 if q.size <= ANNOTATED else 4, color=INK, linewidths=0)
 
 
 def heatmap(axes: Axes, values: np.ndarray, colours: Colormap, norm: Normalize, label: str) -> None:
@@ -95,7 +116,8 @@ def heatmap(axes: Axes, values: np.ndarray, colours: Colormap, norm: Normalize, 
 
 
 def numbers(values: np.ndarray, signed: bool) -> np.ndarray:
-    """What is written in the cells: two decimals, three where all values are small."""
-    decimals = 2 if np.nanmax(np.abs(values)) >= 0.1 else 3
+    """What is written in the cells: two decimals, more where all values are small."""
+    largest_value = np.nanmax(np.abs(values))
+    decimals = int(np.clip(1 - np.floor(np.log10(largest_value)), 2, 6)) if largest_value else 2
     texts = [f"{value:{'+' if signed else ''}.{decimals}f}".replace("-", "−") for value in values.ravel()]
     return np.array(texts).reshape(values.shape)

@@ -1,117 +1,123 @@
-"""Where fine-tuning changed the model: hidden states, attention and its entropy, layer by layer."""
+"""Where fine-tuning changed the model, layer by layer: hidden states, activations, attention."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
 
 from rewire.errors import InputError
-from rewire.figures.frames import known, mean_intervals, read_frame
-from rewire.figures.panels import BAND, band, checkpoint_handles, legend, no_data, reference_line
-from rewire.figures.style import INK, blank, checkpoint_colours, save, themed
+from rewire.figures.curves import HOLLOW, SUMMARY, choose, curve, interval_text, layer_axis, titled
+from rewire.figures.frames import known, read_frame
+from rewire.figures.panels import BAND, checkpoint_handles, legend, reference_line
+from rewire.figures.style import (
+    BLUE,
+    INK,
+    ORANGE,
+    PURPLE,
+    blank,
+    checkpoint_colours,
+    checkpoint_label,
+    save,
+    themed,
+)
 
-LAYERS = ("id", "layer", "site", "cosine_distance")
-HEADS = ("id", "layer", "head", "entropy_base", "entropy", "attention_kl")
-HOLLOW: dict[str, Any] = {
-    "linestyle": "none",
-    "marker": "D",
-    "markersize": 4.5,
-    "markerfacecolor": "white",
-    "markeredgewidth": 1.2,
+STATES = {
+    "cosine_distance": "Cosine distance|1 − cosine (0: same)",
+    "centred_cosine_distance": "Centred cosine distance|1 − cosine, means removed",
+    "cka": "Linear CKA|CKA (1: same)",
+    "rsa": "RSA|correlation (1: same)",
+}
+ATTENTION = {
+    "attention_kl": "Attention KL (mean over heads)|KL(tuned ‖ base) (nats)",
+    "entropy_change": "Entropy (mean over heads)|tuned − base (nats)",
+    "gini_change": "Inequality (mean over heads)|Gini, tuned − base",
+}
+COMPONENTS = {
+    "residual": ("residual stream after the block", INK),
+    "attention_out": ("attention out", BLUE),
+    "mlp_neurons": ("MLP neurons", PURPLE),
+    "mlp_out": ("MLP out", ORANGE),
 }
 
 
 def draw(
-    layers: Mapping[str, str | Path],
-    heads: Mapping[str, str | Path],
-    steps: Mapping[str, int],
-    name: str,
-    png: str | Path,
-    svg: str | Path,
+    summaries: Mapping[str, str | Path], steps: Mapping[str, int], name: str, png: str | Path, svg: str | Path
 ) -> None:
-    """Draw the differential tables of every checkpoint (name -> path, in training order).
+    """Draw the summary tables of every checkpoint (name -> path, in training order).
 
     Errors: InputError that names the table if one is empty or lacks a column, or if there is no checkpoint.
     """
-    if not layers or list(layers) != list(heads):
-        raise InputError(
-            "the layers figure needs layers and heads tables of the same checkpoints, at least one"
-        )
-    distances = {checkpoint: read_frame(path, LAYERS) for checkpoint, path in layers.items()}
-    attention = {checkpoint: read_frame(path, HEADS) for checkpoint, path in heads.items()}
-    save(figure(distances, attention, steps, name), png, svg)
+    if not summaries:
+        raise InputError("the layers figure needs the summary of at least one checkpoint")
+    tables = {checkpoint: read_frame(path, SUMMARY) for checkpoint, path in summaries.items()}
+    save(figure(tables, steps, name), png, svg)
 
 
 @themed
-def figure(
-    layers: Mapping[str, pd.DataFrame], heads: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: str
-) -> Figure:
-    """``layers``, ``heads``: a row an example and layer (and site, or head), against the base model."""
-    out = blank(11.2, 3.5, f"Change from the base model by layer: {name}")
-    hidden, kl, entropy = out.subplots(1, 3)
-    colours = checkpoint_colours(list(layers))
-    last = list(layers)[-1]
-    for checkpoint, colour in colours.items():
-        if checkpoint not in layers:
-            continue
-        sites = layers[checkpoint].rename(columns={"cosine_distance": "value"})
-        curve(hidden, sites[sites["site"] == "residual"], colour, checkpoint == last)
-        after_norm(hidden, sites[sites["site"] == "final_norm"], colour, checkpoint == last)
-        table = heads[checkpoint]
-        curve(kl, over_heads(table.assign(value=table["attention_kl"])), colour, checkpoint == last)
-        change = over_heads(table.assign(value=table["entropy"] - table["entropy_base"]))
-        curve(entropy, change, colour, checkpoint == last)
-    finish(hidden, "Hidden states", "1 − cosine similarity", "layer (0 = embedding)")
-    finish(kl, "Attention, mean over heads", "KL(tuned ‖ base) (nats)", "layer")
-    finish(entropy, "Attention entropy, mean over heads", "tuned − base (nats)", "layer")
-    if entropy.lines:
-        reference_line(entropy)
+def figure(summaries: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: str) -> Figure:
+    """``summaries``: a row a measure and place, against the base model."""
+    out = blank(13.6, 6.2, f"Change from the base model by layer: {name}")
+    states, others = out.subplots(2, 4)
+    colours = checkpoint_colours(list(summaries))
+    last = list(summaries)[-1]
+    for checkpoint, table in summaries.items():
+        colour, is_last = colours[checkpoint], checkpoint == last
+        for axes, measure in zip(states, STATES, strict=True):
+            rows = choose(table, "layers", measure)
+            curve(axes, rows[rows["site"] == "residual"], "layer", colour, is_last)
+            after_norm(axes, rows[rows["site"] == "final_norm"], colour, is_last)
+        for axes, measure in zip(others[1:], ATTENTION, strict=True):
+            curve(axes, choose(table, "layers", measure), "layer", colour, is_last)
+    magnitudes(others[0], summaries[last], last)
+    finish(states, others)
     norm = Line2D([], [], markeredgecolor=INK, label="after the final norm", **HOLLOW)
-    text = f"95 % CI of the last,\n{layers[last]['id'].nunique():,} examples"
-    interval = Patch(color=colours[last], alpha=BAND, linewidth=0, label=text)
-    legend(out, [*checkpoint_handles(colours, layers, steps), norm, interval], "checkpoint")
+    shown = choose(summaries[last], "layers", "cosine_distance")
+    interval = Patch(color=colours[last], alpha=BAND, linewidth=0, label=f"last: {interval_text(shown)}")
+    legend(out, [*checkpoint_handles(colours, summaries, steps), norm, interval], "checkpoint")
+    components = [Line2D([], [], color=c, marker="o", label=label) for label, c in COMPONENTS.values()]
+    out.legend(handles=components, title="activations", loc="outside right lower", alignment="left")
     return out
 
 
-def over_heads(table: pd.DataFrame) -> pd.DataFrame:
-    """The mean over heads of each example and layer."""
-    return known(table, "value").groupby(["id", "layer"], as_index=False)["value"].mean()
+def finish(states: list[Axes], others: list[Axes]) -> None:
+    """Titles, units and layers of all panels but the activations' title."""
+    for axes, measure in zip(states, STATES, strict=True):
+        titled(axes, STATES, measure)
+        layer_axis(axes, "layer (0: embedding)")
+    for axes, measure in zip(others[1:], ATTENTION, strict=True):
+        titled(axes, ATTENTION, measure)
+        if axes.lines and measure != "attention_kl":
+            reference_line(axes)
+    for axes in others:
+        layer_axis(axes)
 
 
-def curve(axes: Axes, table: pd.DataFrame, colour: str, with_band: bool) -> None:
-    if with_band:
-        mean = mean_intervals(table, "layer", "value")
-        band(axes, mean["layer"], mean["low"], mean["high"], colour)
-    else:
-        mean = known(table, "value").groupby("layer", as_index=False)["value"].mean()
-    if len(mean):
-        axes.plot(mean["layer"], mean["value"], color=colour, marker="o")
+def magnitudes(axes: Axes, summary: pd.DataFrame, checkpoint: str) -> None:
+    """Relative change of the activations' norm at the last checkpoint, a curve a component."""
+    axes.set_title(f"Activations, {checkpoint_label(checkpoint)}")
+    axes.set_ylabel("L2 norm, relative change")
+    for site, (_, colour) in COMPONENTS.items():
+        rows = choose(summary, "layers", "norm_change", site)
+        if site == "residual":
+            rows = rows[rows["layer"] > 0].assign(layer=rows["layer"] - 1)
+        curve(axes, rows, "layer", colour, with_band=True)
+    if axes.lines:
+        reference_line(axes)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 
 
-def after_norm(axes: Axes, table: pd.DataFrame, colour: str, with_interval: bool) -> None:
+def after_norm(axes: Axes, rows: pd.DataFrame, colour: str, with_interval: bool) -> None:
     """A hollow marker beside the last layer, with its interval for the last checkpoint."""
-    mean = mean_intervals(table, "layer", "value")
-    if mean.empty:
-        return
-    x = mean["layer"] + 0.35
+    rows = known(rows, "value")
+    x = rows["layer"] + 0.35
     if with_interval:
-        axes.vlines(x, mean["low"], mean["high"], color=colour, linewidth=1.4)
-    axes.plot(x, mean["value"], markeredgecolor=colour, **HOLLOW)
-
-
-def finish(axes: Axes, title: str, label: str, below: str) -> None:
-    axes.set_title(title)
-    axes.set_ylabel(label)
-    axes.set_xlabel(below)
-    if not axes.lines:
-        no_data(axes)
-        return
-    top = int(max(line.get_xdata().max() for line in axes.lines))  # type: ignore[union-attr]
-    axes.set_xticks(range(0, top + 1, 1 + top // 13))
+        axes.vlines(x, rows["low"], rows["high"], color=colour, linewidth=1.4)
+    if len(rows):
+        axes.plot(x, rows["value"], markeredgecolor=colour, **HOLLOW)

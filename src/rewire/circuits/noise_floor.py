@@ -1,0 +1,64 @@
+"""What a change between two circuits is set beside: other examples, two samples of one model, random circuits.
+
+All circuits have the same number of edges. Definitions: docs/definitions.md, "Evolution".
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rewire import statistics
+from rewire.circuits.comparison import Measure, changes, resampled_changes, set_changes
+from rewire.circuits.controls import random_like
+from rewire.circuits.ensembles import packed, unpacked
+from rewire.circuits.graph import Graph
+from rewire.circuits.selection import Circuit
+from rewire.statistics import Array
+
+
+def other_examples(
+    before: Tensor,
+    after: Tensor,
+    graph: Graph,
+    size: int,
+    resamples: int,
+    seed: int,
+    measure: Measure = changes,
+) -> dict[str, Array]:
+    """Change between two models (scores [N, edges] on the same examples) for bootstrap samples of the examples.
+
+    [resamples] each measure; both circuits are of the same sample.
+    """
+    weights = statistics.bootstrap_weights(len(before), resamples, seed)
+    none = np.zeros_like(weights)
+    sides = np.hstack([weights, none]), np.hstack([none, weights])
+    return resampled_changes(torch.cat([before, after]), *sides, graph, size, measure)
+
+
+def same_model(
+    examples: Tensor, graph: Graph, size: int, resamples: int, seed: int, measure: Measure = changes
+) -> dict[str, Array]:
+    """The noise floor: change between two circuits of one model, each of a bootstrap sample of its own.
+
+    Given the examples the two samples are independent, and their means differ with variance 2 s^2 / N, as those of two
+    data sets of N examples do: what they share cancels. Two models measured on the same examples differ by less than
+    this if they are alike, so to exceed this floor is more than to differ at all.
+    """
+    weights = statistics.bootstrap_weights(len(examples), 2 * resamples, seed)
+    return resampled_changes(examples, weights[:resamples], weights[resamples:], graph, size, measure)
+
+
+def random_circuits(before: Tensor, after: Tensor, graph: Graph, draws: int, seed: int) -> dict[str, Array]:
+    """Change between random circuits with the edge counts and layer profiles of ``before`` and ``after``: [draws].
+
+    ``before``, ``after``: bool [edges]. Measures of sets alone: random circuits have no scores.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    sides = []
+    for edges in (before, after):
+        circuit = Circuit(unpacked(edges[None], graph)[0], graph, int(edges.sum()))
+        drawn = [packed(random_like(circuit, generator).mask, graph) for _ in range(draws)]
+        sides.append(torch.stack(drawn))
+    return {name: values.numpy() for name, values in set_changes(*sides, graph).items()}

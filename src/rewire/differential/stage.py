@@ -1,0 +1,42 @@
+"""The differential stage: two model folders and pairs in, the tables of one checkpoint out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rewire.differential.comparison import compare
+from rewire.differential.critical_layers import write_critical_layers
+from rewire.differential.summary import write_summary
+from rewire.differential.tables import write_examples
+from rewire.differential.weights import SCHEMA as WEIGHTS
+from rewire.differential.weights import weight_changes
+from rewire.models import load
+from rewire.pairs import read_pairs
+from rewire.tables import write_table
+
+
+def write_differential(
+    base: str | Path,
+    checkpoint: str | Path,
+    pairs: str | Path,
+    settings: Mapping[str, Any],
+    tables: Mapping[str, str | Path],
+    adapter: str | Path | None = None,
+) -> None:
+    """Compare two model folders on the clean side of ``pairs``; ``adapter``: a PEFT adapter on the second one.
+
+    ``settings``: the config's differential section. ``tables``: where to write ``layers``, ``heads`` (a row an example),
+    ``neurons``, ``weights``, ``summary`` and ``critical_layers``.
+    """
+    ids, examples = read_pairs(pairs)
+    p, q = load(base), load(checkpoint, adapter)
+    names = (str(base), str(adapter or checkpoint))
+    found, neurons = compare(p, q, examples, ids, names, settings["positions"], settings["batch_tokens"])
+    write_examples(found, tables["layers"], tables["heads"])
+    neurons.write(tables["neurons"])
+    write_table(tables["weights"], weight_changes(p, q), WEIGHTS)
+    write_summary(found, settings["permutations"], tables["summary"])
+    weights, permutations = settings["critical_layers"], settings["permutations"]
+    write_critical_layers(found, weights, permutations, tables["critical_layers"])

@@ -1,0 +1,148 @@
+"""How far each checkpoint's circuit is from the previous one's and the base's, and where. Definitions: "Evolution"."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from rewire.circuits.comparison import changes, turnover_by_layer, turnover_counts
+from rewire.circuits.noise_floor import other_examples, random_circuits
+from rewire.evolution.trajectory import Trajectory
+from rewire.statistics import Array
+from rewire.tables import schema
+
+# one row a comparison
+SCHEMA = schema(
+    checkpoint="string",
+    step="int64",
+    reference="string",
+    reference_checkpoint="string",
+    examples="int32",
+    edges="int32",
+    nodes="int32",
+    edge_jaccard="float64",
+    edge_turnover="float64",
+    edge_unshared="float64",
+    node_jaccard="float64",
+    node_turnover="float64",
+    node_unshared="float64",
+    weighted_jaccard="float64",
+    spearman="float64",
+    edges_born="int32",
+    edges_lost="int32",
+    nodes_born="int32",
+    nodes_lost="int32",
+)
+# one row a comparison and measure of change
+CHANGES = schema(
+    checkpoint="string",
+    step="int64",
+    reference="string",
+    reference_checkpoint="string",
+    measure="string",
+    value="float64",
+    low="float64",
+    high="float64",
+    floor="float64",
+    floor_low="float64",
+    floor_high="float64",
+    reference_floor="float64",
+    reference_floor_low="float64",
+    reference_floor_high="float64",
+    random="float64",
+    random_low="float64",
+    random_high="float64",
+    examples="int32",
+)
+# one row a comparison and layer
+LAYERS = schema(
+    checkpoint="string",
+    step="int64",
+    reference="string",
+    reference_checkpoint="string",
+    end="string",
+    layer="int32",
+    edges_before="int32",
+    edges_after="int32",
+    edges_born="int32",
+    edges_lost="int32",
+)
+RANGE = (0.05, 0.95)  # of the noise floor and of random circuits
+
+
+def circuit_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
+    """Rows of SCHEMA: every measure of change, edges and nodes born and lost."""
+    rows = []
+    for comparison in trajectory.comparisons:
+        before, after = (trajectory.circuits[name] for name in comparison.pair)
+        measured = {name: float(value[0]) for name, value in changes(before, after).items()}
+        counts = turnover_counts(before.edges[0], after.edges[0], trajectory.graph)
+        size = {"edges": int(after.edges.sum()), "nodes": int(after.nodes.sum())}
+        rows.append(comparison._asdict() | {"examples": trajectory.n} | size | measured | counts)
+    return rows
+
+
+def change_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
+    """Rows of CHANGES: each measure with its interval, the noise floor of both checkpoints, and random circuits."""
+    measured = {pair: measures(trajectory, *pair) for pair in trajectory.pairs()}
+    floors = {
+        checkpoint: {measure: spread("floor", drawn) for measure, drawn in floor.items()}
+        for checkpoint, floor in trajectory.noise_floors.items()
+    }
+    rows = []
+    for comparison in trajectory.comparisons:
+        for measure, columns in measured[comparison.pair].items():
+            row = comparison._asdict() | {"measure": measure, "examples": trajectory.n} | columns
+            row |= floors[comparison.checkpoint].get(measure, {})
+            reference = floors[comparison.reference_checkpoint].get(measure, {})
+            rows.append(row | {f"reference_{name}": value for name, value in reference.items()})
+    return rows
+
+
+def layer_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
+    """Rows of LAYERS: edges born and lost, by the layer they start from and by the layer they arrive in."""
+    rows = []
+    for comparison in trajectory.comparisons:
+        before, after = (trajectory.circuits[name].edges[0] for name in comparison.pair)
+        turnover = turnover_by_layer(before, after, trajectory.graph)
+        rows += [comparison._asdict() | layer._asdict() for layer in turnover]
+    return rows
+
+
+def measures(trajectory: Trajectory, before: str, after: str) -> dict[str, dict[str, float]]:
+    """Measure -> value, its interval and the range of random circuits."""
+    a, b = trajectory.circuits[before], trajectory.circuits[after]
+    out = {name: {"value": float(value[0])} for name, value in changes(a, b).items()}
+    settings = trajectory.settings
+    seed = settings["seed"]
+    random = random_circuits(a.edges[0], b.edges[0], trajectory.graph, settings["random"], seed)
+    for name, drawn in random.items():
+        out[name] |= spread("random", drawn)
+    if trajectory.can_resample:
+        sides = trajectory.scores[before], trajectory.scores[after]
+        for name, drawn in other_examples(
+            *sides, trajectory.graph, trajectory.size, settings["resamples"], seed
+        ).items():
+            out[name] |= interval(name, out[name]["value"], drawn)
+    return out
+
+
+def interval(measure: str, value: float, drawn: Array) -> dict[str, float]:
+    """95 % interval: the middle of the bootstrap values ``drawn`` [R], moved from their mean to ``value``.
+
+    A resampled circuit differs from its own original too, so that the mean of the bootstrap lies off the value.
+    """
+    low, high = value + np.quantile(drawn, (0.025, 0.975)) - drawn.mean()
+    ceiling = math.inf if measure.endswith("turnover") else 1.0
+    return {
+        "low": float(max(low, -1.0 if measure == "spearman" else 0.0)),
+        "high": float(min(high, ceiling)),
+    }
+
+
+def spread(name: str, drawn: Array) -> dict[str, float]:
+    """Mean, 5th and 95th percentile of ``drawn`` [R] as columns."""
+    low, high = np.quantile(drawn, RANGE)
+    return {name: float(drawn.mean()), f"{name}_low": float(low), f"{name}_high": float(high)}

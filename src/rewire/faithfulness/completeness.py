@@ -1,0 +1,59 @@
+"""Completeness: whether the circuit without some of its nodes behaves as the model without the same nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rewire.circuits import criteria
+from rewire.circuits.selection import Circuit
+from rewire.faithfulness.sweep import live
+from rewire.faithfulness.trial import Trial, as_low
+from rewire.statistics import Array
+
+
+def rows(trial: Trial, sets: int, size: int) -> Iterator[dict[str, Any]]:
+    """The gap between model and circuit, over ``sets`` random sets of nodes and for the greedy one of up to ``size``.
+
+    The greedy set is sought on the pairs that scored the circuit; every gap is measured on the others. Its null is one
+    random circuit's own greedy set: the search runs each circuit once a node.
+    """
+    generator = torch.Generator().manual_seed(trial.seed)
+    random = [live(circuit) for circuit in trial.random]
+    found = [
+        mean_gap(trial, circuit, criteria.random_knockouts(circuit, sets, generator))
+        for circuit in (trial.circuit, *random)
+    ]
+    null = [gap[0] for gap in found[1:]]
+    for draw, gap in enumerate(found):
+        row = labelled("completeness, random", draw, gap)
+        yield row if draw else row | {"p": as_low(gap[0], null)}
+    for draw, circuit in enumerate((trial.circuit, random[0])):
+        nodes = criteria.greedy_knockout(
+            trial.model, circuit, trial.scored, size, batch_tokens=trial.batch_tokens
+        )
+        removed = " ".join(circuit.graph.sources[node] for node in nodes.nonzero().flatten())
+        yield labelled("completeness, greedy", draw, mean_gap(trial, circuit, nodes[None])) | {
+            "removed": removed
+        }
+
+
+def mean_gap(trial: Trial, circuit: Circuit, knocked_out: Tensor) -> Array:
+    """[3]: value, low and high of the gap, the mean over the sets ``knocked_out`` [K, sources]; nats a token."""
+    both = criteria.completeness(
+        trial.model, circuit, trial.judged, knocked_out, batch_tokens=trial.batch_tokens
+    )
+    resamples = trial.resamples
+    gaps = np.abs(resamples.means((both.model - both.circuit).double().numpy()))  # [K, 1 + resamples]
+    return resamples.interval(gaps.mean(axis=0))
+
+
+def labelled(criterion: str, number: int, gap: Array) -> dict[str, Any]:
+    """The row of the circuit (``number`` 0) or of a random one (from 1)."""
+    value, low, high = gap.tolist()
+    circuit = {"circuit": "random", "draw": number - 1} if number else {"circuit": "circuit", "draw": 0}
+    return {"criterion": criterion, **circuit, "value": value, "low": low, "high": high}

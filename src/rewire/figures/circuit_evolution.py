@@ -1,0 +1,131 @@
+"""The circuit of every checkpoint in small panels: which edges it keeps from the one before, gains and loses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import FancyBboxPatch
+
+from rewire.errors import InputError
+from rewire.figures.circuit import arc
+from rewire.figures.circuit_file import DrawnCircuit, Edge, read_circuit
+from rewire.figures.circuit_layout import BOX, Point, layout, route
+from rewire.figures.panels import legend
+from rewire.figures.style import FAINT, GREEN, INK, ORANGE, blank, checkpoint_label, save, themed
+
+COLUMNS = 3
+SCALE = 0.62  # inches of the figure for an inch of the layout
+KEPT, BORN, LOST = "#9a9a9a", GREEN, ORANGE
+DASHED = (0, (2.0, 1.2))
+
+Key = tuple[str, str, str]
+
+
+def draw(
+    circuits: Mapping[str, str | Path],
+    steps: Mapping[str, int],
+    name: str,
+    png: str | Path,
+    svg: str | Path,
+    most: int = 150,
+) -> None:
+    """Draw the circuit files (the published EAP-IG JSON format) of every checkpoint (name -> path, in training order).
+
+    Errors: InputError that names the file that is no circuit file or is of another model, or if there is none.
+    """
+    if not circuits:
+        raise InputError("the circuit's evolution needs the circuit of at least one checkpoint")
+    read = {checkpoint: read_circuit(path) for checkpoint, path in circuits.items()}
+    first = next(iter(read.values()))
+    for checkpoint, circuit in read.items():
+        if (circuit.n_layers, circuit.n_heads) != (first.n_layers, first.n_heads):
+            raise InputError(f"{circuits[checkpoint]}: {circuit.n_layers} layers of {circuit.n_heads} heads, "
+                             f"the first circuit has {first.n_layers} of {first.n_heads}")  # fmt: skip
+    save(figure(read, steps, name, most), png, svg)
+
+
+@themed
+def figure(
+    circuits: Mapping[str, DrawnCircuit], steps: Mapping[str, int], name: str, most: int = 150
+) -> Figure:
+    """``circuits`` in training order; of each the ``most`` strongest edges are drawn, all of them counted."""
+    places = layout(next(iter(circuits.values())))
+    right, top = (max(place[i] for place in places.values()) for i in (0, 1))
+    columns = min(COLUMNS, len(circuits))
+    rows = math.ceil(len(circuits) / columns)
+    width = columns * (SCALE * (right + 1.5) + 0.2) + 2.3
+    out = blank(width, rows * (SCALE * (top + 0.8) + 0.5) + 0.4, f"The circuit over the checkpoints: {name}")
+    panels = out.subplots(rows, columns, squeeze=False).ravel()
+    before: dict[Key, Edge] | None = None
+    for axes, (checkpoint, circuit) in zip(panels, circuits.items(), strict=False):
+        edges = {(edge.source, edge.destination, edge.letter): edge for edge in circuit.edges}
+        panel(axes, edges, before, places, most)
+        axes.set_title(f"{checkpoint_label(checkpoint, steps.get(checkpoint))}: {counted(edges, before)}")
+        axes.set_xlim(-0.5, right + 0.8)
+        axes.set_ylim(-0.35, top + 0.35)
+        before = edges
+    for axes in panels:
+        axes.set_axis_off()
+        axes.set_aspect("equal")
+    legend(out, handles(), "edges")
+    return out
+
+
+def counted(edges: Mapping[Key, Edge], before: Mapping[Key, Edge] | None) -> str:
+    """``48 edges, +19 −20``"""
+    text = f"{len(edges):,} edges"
+    if before is None:
+        return text
+    return f"{text}, +{len(edges.keys() - before.keys()):,} −{len(before.keys() - edges.keys()):,}"
+
+
+def panel(
+    axes: Axes,
+    edges: Mapping[Key, Edge],
+    before: Mapping[Key, Edge] | None,
+    places: Mapping[str, Point],
+    most: int,
+) -> None:
+    """Edges that stayed, over them those born, under them those lost since ``before``; nodes as points."""
+    old = edges if before is None else before
+    groups = [
+        ([edge for key, edge in old.items() if key not in edges], LOST),
+        ([edge for key, edge in edges.items() if key in old], KEPT),
+        ([edge for key, edge in edges.items() if key not in old], BORN),
+    ]
+    for chosen, colour in groups:
+        shown = sorted(
+            chosen, key=lambda edge: (-abs(edge.score), edge.source, edge.destination, edge.letter)
+        )
+        largest = abs(shown[0].score) if shown else 0.0
+        for edge in reversed(shown[:most]):
+            strength = abs(edge.score) / largest if largest else 0.0
+            line = arc(edge, route(edge, places), colour, 0.35 * strength)
+            line.set_linestyle(DASHED if colour == LOST else "solid")
+            axes.add_patch(line)
+    used = {node for source, destination, _ in edges for node in (source, destination)}
+    for node, place in places.items():
+        box(axes, node, place, node in used)
+
+
+def box(axes: Axes, node: str, place: Point, used: bool) -> None:
+    """A node, pale where the circuit does not have it."""
+    corner = place[0] - BOX[0] / 2, place[1] - BOX[1] / 2
+    shape = FancyBboxPatch(corner, *BOX, boxstyle="round,pad=0,rounding_size=0.07", zorder=3)
+    shape.set(facecolor="white", edgecolor=INK if used else FAINT, linewidth=0.7)
+    axes.add_patch(shape)
+    colour = INK if used else FAINT
+    axes.text(*place, node, fontsize=5.8, color=colour, ha="center", va="center_baseline", zorder=4)
+
+
+def handles() -> list[Line2D]:
+    """What the colours mean."""
+    kinds = {"kept from the panel before": KEPT, "born": BORN, "lost": LOST}
+    out = [Line2D([], [], color=colour, linewidth=2, label=text) for text, colour in kinds.items()]
+    out[-1].set_linestyle(DASHED)
+    return out

@@ -1,0 +1,118 @@
+"""Which MLP neurons fine-tuning changed: effect size against difference, and the most changed ones by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from rewire.figures.curves import SIGNIFICANT
+from rewire.figures.frames import known, read_frame
+from rewire.figures.panels import bars, legend, no_data, reference_line, rule
+from rewire.figures.style import FAINT, INK, blank, checkpoint_label, save, themed
+
+COLUMNS = ("layer", "neuron", "rank", "difference", "low", "high", "cohens_d", "q", "n")
+ROW = 0.17  # inches a named neuron
+
+
+def draw(
+    neurons: str | Path, checkpoint_name: str, top: int, name: str, png: str | Path, svg: str | Path
+) -> None:
+    """Draw a neurons table, ``top`` neurons of each layer by name.
+
+    Errors: InputError that names the table if it is empty or lacks a column.
+    """
+    save(figure(read_frame(neurons, COLUMNS), checkpoint_name, top, name), png, svg)
+
+
+@themed
+def figure(neurons: pd.DataFrame, checkpoint_name: str, top: int, name: str) -> Figure:
+    """``neurons``: a row a neuron, with its mean difference and Cohen's d over examples."""
+    layers = sorted(neurons["layer"].unique())
+    colours = dict(zip(layers, sns.color_palette("viridis", len(layers)).as_hex(), strict=True))
+    height = max(4.2, 1.4 + ROW * top * len(layers))
+    out = blank(11.2, height, f"MLP neurons, {checkpoint_label(checkpoint_name)} against base: {name}")
+    cloud, named = out.subplots(1, 2, width_ratios=[1.5, 1])
+    scatter(cloud, neurons, colours, top)
+    forest(named, neurons, colours, top)
+    handles = [
+        Line2D([], [], linestyle="none", marker="o", color=colour, label=changed(neurons, layer))
+        for layer, colour in colours.items()
+    ]
+    handles.append(Line2D([], [], linestyle="none", marker="o", color=FAINT, label="q ≥ .05, or no test"))
+    legend(out, handles, "layer, neurons with q < .05")
+    return out
+
+
+def changed(neurons: pd.DataFrame, layer: int) -> str:
+    """``3 (412 of 512)``"""
+    own = neurons[neurons["layer"] == layer]
+    return f"{layer} ({int((own['q'] < SIGNIFICANT).sum()):,} of {len(own):,})"
+
+
+def scatter(axes: Axes, neurons: pd.DataFrame, colours: dict[int, str], top: int) -> None:
+    """Cohen's d against mean difference; those without a significant difference are grey, the named ones ringed."""
+    rows = known(neurons, "cohens_d")
+    n = int(neurons["n"].max())
+    axes.set_title(f"{len(neurons):,} neurons over {n:,} examples")
+    axes.set_xlabel("mean activation, tuned − base")
+    axes.set_ylabel("Cohen's d")
+    if not len(rows):
+        no_data(axes)
+        return
+    firm = rows["q"] < SIGNIFICANT
+    shades = np.where(firm, rows["layer"].map(colours), FAINT)
+    order = np.argsort(firm.to_numpy(), kind="stable")  # grey below
+    axes.scatter(
+        rows["difference"].to_numpy()[order],
+        rows["cohens_d"].to_numpy()[order],
+        c=shades[order],
+        s=9,
+        alpha=0.7,
+        linewidths=0,
+        rasterized=len(rows) > 5000,
+    )
+    best = rows[rows["rank"] <= top]
+    axes.scatter(
+        best["difference"], best["cohens_d"], s=30, facecolors="none", edgecolors=INK, linewidths=0.8
+    )
+    for row in best[best["rank"] == 1].itertuples():
+        axes.annotate(
+            f"{row.layer}.{row.neuron}",
+            (row.difference, row.cohens_d),
+            (5, 4),
+            textcoords="offset points",
+            fontsize=8.5,
+            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
+        )
+    reference_line(axes)
+    reference_line(axes, vertical=True)
+
+
+def forest(axes: Axes, neurons: pd.DataFrame, colours: dict[int, str], top: int) -> None:
+    """Mean difference with interval of the ``top`` neurons of each layer by |Cohen's d|, the first layer on top."""
+    best = known(neurons[neurons["rank"] <= top], "cohens_d").sort_values(["layer", "rank"])
+    axes.set_title(f"Largest |d| of each layer (top {top})")
+    axes.set_xlabel("mean activation, tuned − base (95 % CI)")
+    if not len(best):
+        no_data(axes)
+        return
+    best = best.assign(y=range(len(best)))
+    for layer, rows in best.groupby("layer"):
+        bars(axes, rows[["difference", "low", "high"]], rows["y"], colours[layer])
+        if rows["y"].iloc[0]:
+            rule(axes, rows["y"].iloc[0] - 0.5)
+    labels = [
+        f"{row.layer}.{row.neuron}  (d {row.cohens_d:+.1f})".replace("-", "−") for row in best.itertuples()
+    ]
+    axes.set_yticks(best["y"], labels)
+    axes.set_ylabel("layer.neuron")
+    axes.set_ylim(len(best) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(False, axis="y")
+    reference_line(axes, vertical=True)

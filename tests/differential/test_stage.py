@@ -1,0 +1,71 @@
+"""The stage from folders to tables, an adapter too."""
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from rewire.differential import critical_layers, neurons, stage, summary, tables, weights
+from rewire.errors import InputError
+from rewire.tables import schema, write_table
+
+SETTINGS = {
+    "positions": 8,
+    "batch_tokens": 64,
+    "permutations": 100,
+    "critical_layers": {"attention_kl": 1, "entropy": 1, "activation": 1},
+}
+SCHEMAS = {
+    "layers": tables.LAYERS,
+    "heads": tables.HEADS,
+    "neurons": neurons.SCHEMA,
+    "weights": weights.SCHEMA,
+    "summary": summary.SCHEMA,
+    "critical_layers": critical_layers.SCHEMA,
+}
+
+
+@pytest.fixture
+def pair_table(tmp_path, pairs):
+    rows = [
+        {"id": f"art-{i}", "clean": row[:n].tolist(), "corrupted": row[:n].tolist(), "target_start": n - 1}
+        for i, (row, n) in enumerate(zip(pairs.clean, pairs.lengths.tolist(), strict=True))
+    ]
+    columns = schema(id="string", clean="list<int64>", corrupted="list<int64>", target_start="int32")
+    write_table(tmp_path / "pairs.parquet", rows, columns)
+    return tmp_path / "pairs.parquet"
+
+
+@pytest.fixture
+def outputs(tmp_path):
+    return {name: tmp_path / "out" / f"{name}.parquet" for name in SCHEMAS}
+
+
+def test_every_table_is_written_the_same_twice(folders, pair_table, outputs):
+    stage.write_differential(*folders, pair_table, SETTINGS, outputs)
+    for name, path in outputs.items():
+        assert pq.read_schema(path) == SCHEMAS[name], name
+    assert pq.read_table(outputs["heads"])["id"].unique().to_pylist() == [f"art-{i}" for i in range(5)]
+    before = {name: path.read_bytes() for name, path in outputs.items()}
+    stage.write_differential(*folders, pair_table, SETTINGS, outputs)
+    assert {name: path.read_bytes() for name, path in outputs.items()} == before
+
+
+def test_an_adapter_is_merged_into_the_second_model(folders, pair_table, outputs, tmp_path):
+    from peft import LoraConfig, get_peft_model
+    from transformers import GPT2LMHeadModel
+
+    config = LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True, init_lora_weights=False)
+    torch.manual_seed(0)
+    get_peft_model(GPT2LMHeadModel.from_pretrained(folders[0]), config).save_pretrained(
+        str(tmp_path / "adapter")
+    )
+    stage.write_differential(folders[0], folders[0], pair_table, SETTINGS, outputs, tmp_path / "adapter")
+    changed = pq.read_table(outputs["weights"]).to_pandas()
+    assert set(changed[changed["change"] > 1e-6]["matrix"]) == {"W_Q", "W_K", "W_V"}
+
+
+def test_bad_input_leaves_nothing(make_model, folders, pair_table, outputs, tmp_path):
+    other = make_model(tmp_path / "other", 0, n_layer=3)
+    with pytest.raises(InputError, match=rf"^{other}: its shape is not that of {folders[0]}"):
+        stage.write_differential(folders[0], other, pair_table, SETTINGS, outputs)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,41 @@
+import pyarrow.parquet as pq
+import pytest
+from evolution.conftest import SETTINGS, STEPS
+
+from rewire.evolution.stage import write_evolution
+
+TABLES = ("circuits", "changes", "layers", "edge_centric")
+
+
+@pytest.fixture
+def write(files, tmp_path):
+    def run(folder: str, keep: bool = True, **changed):
+        paths = {name: tmp_path / folder / f"{name}.parquet" for name in TABLES}
+        write_evolution(files(keep), STEPS, SETTINGS | changed, paths)
+        return paths
+
+    return run
+
+
+def test_four_tables_with_the_same_bytes_every_time(write):
+    one, two = write("one"), write("two")
+    for name in TABLES:
+        assert one[name].read_bytes() == two[name].read_bytes(), name
+    rows = {name: pq.read_table(path).num_rows for name, path in one.items()}
+    # 4 comparisons; 8 measures; 4 layers at either end (3 blocks and the input or the logits)
+    assert rows == {"circuits": 4, "changes": 4 * 8, "layers": 4 * 8, "edge_centric": 4}
+    other = write("other", seed=1)
+    assert other["changes"].read_bytes() != one["changes"].read_bytes()
+    assert other["circuits"].read_bytes() == one["circuits"].read_bytes()
+
+
+def test_without_the_scores_of_each_example_there_is_change_but_no_noise_floor(write):
+    paths = write("means", keep=False)
+    changes = pq.read_table(paths["changes"]).to_pandas()
+    assert changes["value"].notna().all() and (changes["examples"] == 1).all()
+    assert changes[["low", "high", "floor", "reference_floor"]].isna().all(axis=None)
+    assert changes.loc[changes["measure"] == "edge_jaccard", "random"].between(0, 1).all()
+    tested = pq.read_table(paths["edge_centric"]).to_pandas()
+    assert (tested["verdict"] == "inconclusive").all()
+    assert tested[["p", "q", "statistic", "false_positives", "power"]].isna().all(axis=None)
+    assert tested["edge_change"].gt(0).all()

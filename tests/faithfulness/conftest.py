@@ -1,0 +1,84 @@
+"""A small random model, pairs of two tasks for it, and its edge scores, as the stages before leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from circuits.random_models import save_random_model
+
+from rewire.circuit_stage import find_circuit
+from rewire.models import Model, load
+from rewire.pair_schema import SCHEMA
+from rewire.pairs import TokenPairs, read_pairs
+from rewire.tables import write_table
+
+CIRCUITS = {
+    "method": "EAP-IG-inputs",
+    "steps": 2,
+    "grid": "left",
+    "metric": "nll",
+    "batch_tokens": 64,
+    "fraction": 0.3,
+    "keep_examples": True,
+}
+
+
+def pair_rows(examples: int, targets: int, seed: int) -> list[dict[str, Any]]:
+    """Random tokens, 10 to 12 an example, three of them replaced on the corrupted side."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for number in range(examples):
+        clean = draw.integers(0, 50, 10 + number % 3)
+        corrupted = clean.copy()
+        corrupted[2:5] = (clean[2:5] + draw.integers(1, 50, 3)) % 50
+        row = {"id": str(number), "clean": clean.tolist(), "corrupted": corrupted.tolist()}
+        spans = {"masked_spans": [[2, 5]], "sentence_spans": [[0, 5]], "sentence_scores": [1.0]}
+        rows.append(row | spans | {"target_start": len(clean) - targets})
+    return rows
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``folder`` holds the checkpoint ``model``, ``pairs.parquet``, ``other.parquet`` and ``scores.safetensors``."""
+
+    folder: Path
+    model: Model
+    pairs: TokenPairs
+
+    def write(self, examples: int, folder: Path, **changes: Any) -> Path:
+        """Pairs and scores of ``examples`` examples in ``folder``; ``changes``: of the circuits' settings."""
+        write_table(folder / "pairs.parquet", pair_rows(examples, 2, seed=0), SCHEMA)
+        find_circuit(
+            self.folder / "model",
+            folder / "pairs.parquet",
+            CIRCUITS | changes,
+            folder / "scores.safetensors",
+            folder / "circuit.json",
+        )
+        return folder
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    folder = tmp_path_factory.mktemp("faithfulness")
+    model = load(save_random_model(folder / "model", "gpt2"))
+    write_table(folder / "other.parquet", pair_rows(7, 3, seed=1), SCHEMA)
+    Stage(folder, model, None).write(12, folder)  # type: ignore[arg-type]
+    return Stage(folder, model, read_pairs(folder / "pairs.parquet")[1])
+
+
+@pytest.fixture
+def few(stage: Stage, tmp_path: Path) -> Callable[..., Path]:
+    """A folder with pairs and scores of a given number of examples."""
+    return lambda examples, **changes: stage.write(examples, tmp_path, **changes)
+
+
+@pytest.fixture(scope="session")
+def circuits() -> dict[str, Any]:
+    """The settings that the scores were made with."""
+    return CIRCUITS
