@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from circuits.random_models import save_random_model
+from transformers import AutoModelForCausalLM
 
 from rewire.circuit_stage import find_circuit
 from rewire.models import Model, load
@@ -28,17 +30,22 @@ CIRCUITS = {
 }
 
 
-def pair_rows(examples: int, targets: int, seed: int) -> list[dict[str, Any]]:
-    """Random tokens, 10 to 12 an example, three of them replaced on the corrupted side."""
-    draw = np.random.default_rng(seed)
+def pair_rows(folder: Path, examples: int, targets: int, seed: int) -> list[dict[str, Any]]:
+    """8 to 10 random tokens and the model's own next ``targets``; corrupted: the last three random ones replaced."""
+    transformer, draw = AutoModelForCausalLM.from_pretrained(folder), np.random.default_rng(seed)
     rows = []
     for number in range(examples):
-        clean = draw.integers(0, 50, 10 + number % 3)
-        corrupted = clean.copy()
-        corrupted[2:5] = (clean[2:5] + draw.integers(1, 50, 3)) % 50
-        row = {"id": str(number), "clean": clean.tolist(), "corrupted": corrupted.tolist()}
-        spans = {"masked_spans": [[2, 5]], "sentence_spans": [[0, 5]], "sentence_scores": [1.0]}
-        rows.append(row | spans | {"target_start": len(clean) - targets})
+        question = draw.integers(0, 50, 8 + number % 3)
+        answer = question
+        for _ in range(targets):
+            logits = transformer(torch.tensor(answer)[None]).logits[0, -1]
+            answer = np.append(answer, int(logits.argmax()))
+        corrupted = answer.copy()
+        end = len(question)
+        corrupted[end - 3 : end] = (answer[end - 3 : end] + draw.integers(1, 50, 3)) % 50
+        row = {"id": str(number), "clean": answer.tolist(), "corrupted": corrupted.tolist()}
+        spans = {"masked_spans": [[end - 3, end]], "sentence_spans": [[0, end]], "sentence_scores": [1.0]}
+        rows.append(row | spans | {"target_start": end})
     return rows
 
 
@@ -52,7 +59,7 @@ class Stage:
 
     def write(self, examples: int, folder: Path, **changes: Any) -> Path:
         """Pairs and scores of ``examples`` examples in ``folder``; ``changes``: of the circuits' settings."""
-        write_table(folder / "pairs.parquet", pair_rows(examples, 2, seed=0), SCHEMA)
+        write_table(folder / "pairs.parquet", pair_rows(self.folder / "model", examples, 2, seed=0), SCHEMA)
         find_circuit(
             self.folder / "model",
             folder / "pairs.parquet",
@@ -67,7 +74,7 @@ class Stage:
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
     folder = tmp_path_factory.mktemp("faithfulness")
     model = load(save_random_model(folder / "model", "gpt2"))
-    write_table(folder / "other.parquet", pair_rows(7, 3, seed=1), SCHEMA)
+    write_table(folder / "other.parquet", pair_rows(folder / "model", 7, 3, seed=1), SCHEMA)
     Stage(folder, model, None).write(12, folder)  # type: ignore[arg-type]
     return Stage(folder, model, read_pairs(folder / "pairs.parquet")[1])
 

@@ -67,4 +67,6 @@ def test_p_is_the_share_of_random_curves_that_are_as_good():
 def test_no_interval_where_corruption_may_change_nothing():
     whole = WHOLE | {"corrupted": {"nll": 1 + np.tile([-1.0, 1.1], N // 2)}}
     found = areas(line("circuit", "signed", (0.5, 0.9, 1.0)), whole)["CPR", "circuit", 0]
-    assert np.isfinite(found["value"]) and np.isnan([found["low"], found["high"]]).all()
+    assert (
+        np.isfinite(found["value"]) and np.isnan([found["low"], found["high"]]).all() and found["p"] is None
+    )

@@ -41,6 +41,15 @@ def test_a_checkpoint_without_f_is_left_out_and_named_and_few_examples_are_not(t
         assert [tick.get_text() for tick in cpr.get_xticklabels()][0] == "base"
 
 
+def test_without_another_task_the_legend_has_none(tmp_path):
+    table = read_frame(areas_table(tmp_path), areas.COLUMNS)
+    for rows, named in ((table, True), (table[table["circuit"] != "other-task"], False)):
+        labels = [
+            text.get_text() for text in areas.figure({"final": rows}, STEPS, "x").legends[0].get_texts()
+        ]
+        assert ("another task's circuit" in labels) == named and "circuit, held-out pairs" in labels
+
+
 def test_nothing_measured_is_said(tmp_path):
     tables = {"final": read_frame(areas_table(tmp_path, interval=False), areas.COLUMNS)}
     for axes in areas.figure(tables, STEPS, "x").axes:

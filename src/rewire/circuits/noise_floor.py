@@ -56,9 +56,9 @@ def random_circuits(before: Tensor, after: Tensor, graph: Graph, draws: int, see
     ``before``, ``after``: bool [edges]. Measures of sets alone: random circuits have no scores.
     """
     generator = torch.Generator().manual_seed(seed)
-    sides = []
+    drawn = []
     for edges in (before, after):
         circuit = Circuit(unpacked(edges[None], graph)[0], graph, int(edges.sum()))
-        drawn = [packed(random_like(circuit, generator).mask, graph) for _ in range(draws)]
-        sides.append(torch.stack(drawn))
-    return {name: values.numpy() for name, values in set_changes(*sides, graph).items()}
+        masks = (random_like(circuit, generator).mask for _ in range(draws))
+        drawn.append(torch.stack([packed(mask, graph) for mask in masks]))
+    return {name: values.numpy() for name, values in set_changes(drawn[0], drawn[1], graph).items()}

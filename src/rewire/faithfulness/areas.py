@@ -38,7 +38,7 @@ def rows(
     """A row for each area and curve, from the rows of a faithfulness table (``nll``: each example's).
 
     Examples are resampled together for all fractions. ``p``: of a curve and the random ones, the share that is at
-    least as good.
+    least as good; none where there is no interval.
     """
     clean, corrupted = (resamples.means(whole[run]["nll"]) for run in ("clean", "corrupted"))
     out = []
@@ -51,6 +51,7 @@ def rows(
         null = np.array([value for (kind, _), (value, _, _) in found.items() if kind == "random"])
         for (kind, draw), (value, low, high) in found.items():
             as_good = null >= value if area == "CPR" else null <= value
+            unjudged = kind == "random" or np.isnan(low)
             out.append(
                 {
                     "area": area,
@@ -59,7 +60,7 @@ def rows(
                     "value": value,
                     "low": low,
                     "high": high,
-                    "p": None if kind == "random" else (1 + as_good.sum()) / (1 + len(null)),
+                    "p": None if unjudged else (1 + as_good.sum()) / (1 + len(null)),
                     "examples": resamples.n,
                 }
             )

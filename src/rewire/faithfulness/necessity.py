@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from rewire.circuits import evaluation
 from rewire.circuits.controls import complement
 from rewire.faithfulness.measures import as_arrays, normalised_interval
@@ -21,6 +23,7 @@ def rows(trial: Trial) -> Iterator[dict[str, Any]]:
     found = normalised_interval(resamples.means(as_arrays(left)["nll"]), clean, corrupted, resamples)
     (value, low, high), null = found[0], found[1:, 0]
     own = {"criterion": "necessity", "circuit": "circuit", "draw": 0}
-    yield own | {"value": value, "low": low, "high": high, "p": as_low(value, null)}
+    p = None if np.isnan(low) else as_low(value, null)
+    yield own | {"value": value, "low": low, "high": high, "p": p}
     for draw, value in enumerate(null):
         yield {"criterion": "necessity", "circuit": "random", "draw": draw, "value": value}

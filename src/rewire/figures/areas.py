@@ -60,8 +60,11 @@ def figure(tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: s
         panel(axes, {c: known(t[t["area"] == area], "value") for c, t in tables.items()}, steps)
         if axes.lines:
             reference_line(axes, whole)
+    kinds = set(pd.concat(tables.values())["circuit"])
     handles: list[Any] = [
-        Line2D([], [], linewidth=1.5, label=label, **style) for label, _, style in KINDS.values()
+        Line2D([], [], linewidth=1.5, label=label, **style)
+        for kind, (label, _, style) in KINDS.items()
+        if kind in kinds
     ]
     draws = max(t.loc[t["circuit"] == "random", "draw"].nunique() for t in tables.values())
     random = f"{draws} random circuits:\nmean and 5–95 %"

@@ -19,7 +19,10 @@ from rewire.figures.panels import legend
 from rewire.figures.style import FAINT, GREEN, INK, ORANGE, blank, checkpoint_label, save, themed
 
 COLUMNS = 3
-SCALE = 0.62  # inches of the figure for an inch of the layout
+SCALE, WIDEST = (
+    0.62,
+    5.0,
+)  # inches of the figure for an inch of the layout, at most; inches of a panel, at most
 KEPT, BORN, LOST = "#9a9a9a", GREEN, ORANGE
 DASHED = (0, (2.0, 1.2))
 
@@ -58,13 +61,14 @@ def figure(
     right, top = (max(place[i] for place in places.values()) for i in (0, 1))
     columns = min(COLUMNS, len(circuits))
     rows = math.ceil(len(circuits) / columns)
-    width = columns * (SCALE * (right + 1.5) + 0.2) + 2.3
-    out = blank(width, rows * (SCALE * (top + 0.8) + 0.5) + 0.4, f"The circuit over the checkpoints: {name}")
+    scale = min(SCALE, WIDEST / (right + 1.5))
+    width = columns * (scale * (right + 1.5) + 0.2) + 2.3
+    out = blank(width, rows * (scale * (top + 0.8) + 0.5) + 0.4, f"The circuit over the checkpoints: {name}")
     panels = out.subplots(rows, columns, squeeze=False).ravel()
     before: dict[Key, Edge] | None = None
     for axes, (checkpoint, circuit) in zip(panels, circuits.items(), strict=False):
         edges = {(edge.source, edge.destination, edge.letter): edge for edge in circuit.edges}
-        panel(axes, edges, before, places, most)
+        panel(axes, edges, before, places, most, 9.4 * scale)
         axes.set_title(f"{checkpoint_label(checkpoint, steps.get(checkpoint))}: {counted(edges, before)}")
         axes.set_xlim(-0.5, right + 0.8)
         axes.set_ylim(-0.35, top + 0.35)
@@ -90,8 +94,9 @@ def panel(
     before: Mapping[Key, Edge] | None,
     places: Mapping[str, Point],
     most: int,
+    fontsize: float,
 ) -> None:
-    """Edges that stayed, over them those born, under them those lost since ``before``; nodes as points."""
+    """Edges that stayed, over them those born, under them those lost since ``before``; then the nodes."""
     old = edges if before is None else before
     groups = [
         ([edge for key, edge in old.items() if key not in edges], LOST),
@@ -110,17 +115,17 @@ def panel(
             axes.add_patch(line)
     used = {node for source, destination, _ in edges for node in (source, destination)}
     for node, place in places.items():
-        box(axes, node, place, node in used)
+        box(axes, node, place, node in used, fontsize)
 
 
-def box(axes: Axes, node: str, place: Point, used: bool) -> None:
+def box(axes: Axes, node: str, place: Point, used: bool, fontsize: float) -> None:
     """A node, pale where the circuit does not have it."""
     corner = place[0] - BOX[0] / 2, place[1] - BOX[1] / 2
     shape = FancyBboxPatch(corner, *BOX, boxstyle="round,pad=0,rounding_size=0.07", zorder=3)
     shape.set(facecolor="white", edgecolor=INK if used else FAINT, linewidth=0.7)
     axes.add_patch(shape)
     colour = INK if used else FAINT
-    axes.text(*place, node, fontsize=5.8, color=colour, ha="center", va="center_baseline", zorder=4)
+    axes.text(*place, node, fontsize=fontsize, color=colour, ha="center", va="center_baseline", zorder=4)
 
 
 def handles() -> list[Line2D]:

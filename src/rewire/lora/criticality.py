@@ -30,7 +30,13 @@ def write_criticality(
     if [row["layer"] for row in differential] != list(range(len(raw))):
         raise InputError(f"{critical_layers}: {len(differential)} layers; the circuit has {len(raw)}")
     rows = [
-        {"criterion": "differential", "layer": row["layer"], "value": row["score"], "p": row["p"], "q": row["q"]}
+        {
+            "criterion": "differential",
+            "layer": row["layer"],
+            "value": row["score"],
+            "p": row["p"],
+            "q": row["q"],
+        }
         for row in differential
     ]
     rows += [
