@@ -75,6 +75,15 @@ def test_the_ends_of_the_scale(tables):
     )
 
 
+def test_kl_percentage_follows_from_each_examples_divergence(tables):
+    curve, _ = tables
+    far = np.mean(curve.set_index("circuit").loc["clean", "kl_corrupted"])
+    for kind in ("circuit", "held-out", "random"):
+        found = row(curve, kind)
+        reached = np.mean(found["kl_corrupted"])
+        assert found["kl_percentage"] == pytest.approx(100 * (1 - abs(far - reached) / far))
+
+
 def test_the_circuit_in_sample_is_the_one_of_the_scores(tables, stage, scores):
     curve, _ = tables
     for ranking in ("absolute", "signed"):

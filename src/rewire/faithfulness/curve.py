@@ -55,7 +55,12 @@ SCHEMA = schema(
     accuracy_ratio_high="float64",
     examples="int32",
     nll="list<double>",
+    kl_corrupted="list<double>",
 )
+PER_EXAMPLE = (
+    "nll",
+    "kl_corrupted",
+)  # what f and kl_percentage are made of, to compare circuits example by example
 
 Rows = list[dict[str, Any]]
 
@@ -134,14 +139,14 @@ def table_rows(
     whole: Mapping[str, Mapping[str, Array]],
     resamples: Resamples,
 ) -> Rows:
-    """A row a circuit: its columns, its measures with intervals, and each example's NLL."""
+    """A row a circuit: its columns, its measures with intervals, and the PER_EXAMPLE metrics."""
     measured = measures(values, whole["clean"], whole["corrupted"], resamples)
     return [
         {
             **row,
             **columns(measured, number),
             "examples": resamples.n,
-            "nll": values["nll"][number].tolist(),
+            **{metric: values[metric][number].tolist() for metric in PER_EXAMPLE},
         }
         for number, row in enumerate(described_circuits)
     ]
