@@ -20,8 +20,12 @@ FIGURES = (
     "faithfulness",
     "areas",
     "criteria",
+    "robustness",
     "evolution",
+    "evolution_layers",
+    "edge_centric",
     "circuit",
+    "circuit_evolution",
     "bakeoff",
 )
 CELL = "small/newswire"

@@ -19,9 +19,7 @@ def hidden_state_measures(p: Tensor, q: Tensor, real: Tensor, positions: int) ->
     index, used = evenly_spaced(real, positions)
     example = torch.arange(len(index), device=index.device)[:, None]
     sample = [x[example, index] for x in (p, q)]  # [B, n, D]
-    centred = [x - mean_vector(x, real) for x in (p, q)]
-    by_token = torch.stack([cosine_distance(p, q), cosine_distance(*centred)])  # [2, B, T]
-    distance, centred_distance = mean_over_tokens(by_token, real)
+    distance, centred_distance = mean_over_tokens(token_distances(p, q, real), real)
     return {
         "cosine_distance": distance,
         "centred_cosine_distance": centred_distance,
@@ -30,10 +28,20 @@ def hidden_state_measures(p: Tensor, q: Tensor, real: Tensor, positions: int) ->
     }
 
 
-def cosine_distance(p: Tensor, q: Tensor) -> Tensor:
-    """[..., D] x 2 -> [...]: 1 - cosine, as (|q - p|^2 - (|q| - |p|)^2) / 2 |p| |q|: small distances keep their digits."""
-    before, after = norm(p), norm(q)
-    return (norm(q - p) ** 2 - (after - before) ** 2).clamp(min=0) / (2 * before * after)
+def token_distances(p: Tensor, q: Tensor, real: Tensor) -> Tensor:
+    """[B, T, D] x 2 -> [2, B, T]: cosine distance, and that of the states less their means over the example's tokens."""
+    difference = q - p
+    distance = cosine_distance(norm(p), norm(q), norm(difference))
+    states = p - mean_vector(p, real)
+    before = norm(states)
+    difference -= mean_vector(difference, real)  # in place, as below: these are the largest tensors here
+    after = norm(states.add_(difference))
+    return torch.stack([distance, cosine_distance(before, after, norm(difference))])
+
+
+def cosine_distance(p: Tensor, q: Tensor, apart: Tensor) -> Tensor:
+    """1 - cosine of two vectors from their lengths and that of their difference: small distances keep their digits."""
+    return (apart**2 - (q - p) ** 2).clamp(min=0) / (2 * p * q)
 
 
 def unit(x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from rewire.figures.panels import no_data, note
 
@@ -36,20 +36,3 @@ def clipped_axis(axes: Axes, values: np.ndarray, lowest: float, highest: float) 
     outside = int(((values < lowest) | (values > highest)).sum())
     if outside:
         note(axes, f"{outside:,} of {len(values):,} values lie outside the axis")
-
-
-def log_axis(axes: Axes, values: np.ndarray, decades: int) -> None:
-    """A log y axis over the positive ``values`` (all finite), at most ``decades`` below the largest."""
-    positive = values[values > 0]
-    if not len(positive):
-        no_data(axes, "0 everywhere" if len(values) else "no data")
-        return
-    floor = max(positive.min() / 1.5, positive.max() * 10.0**-decades)
-    axes.set_yscale("log")
-    axes.set_ylim(floor, positive.max() * 1.5)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if positive.max() / floor < 300 else (1.0,)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(PLAIN)
-    below = int((values < floor).sum())
-    if below:
-        note(axes, f"{below:,} of {len(values):,} values are 0 or below the axis")
