@@ -5,6 +5,7 @@ from circuits.random_models import ARCHITECTURES, random_pairs
 from transformers import AutoModelForCausalLM
 
 from rewire.circuits import attribution, evaluation, selection
+from rewire.circuits.graph import Graph
 from rewire.circuits.selection import Circuit
 from rewire.errors import InputError
 from rewire.models import load
@@ -108,3 +109,10 @@ def test_examples_longer_than_the_context_have_no_baselines(case):
     tokens = torch.ones(1, case.model.stream.context + 2, dtype=torch.long)
     with pytest.raises(InputError, match="context"):
         evaluation.evaluate_baselines(case.model, TokenPairs(tokens, tokens))
+
+
+def test_a_circuit_of_another_graph_is_refused(case):
+    graph = case.model.graph
+    other = selection.whole(Graph(graph.n_layers, graph.n_heads + 1, graph.d_model))
+    with pytest.raises(InputError, match="circuit 1 is of another graph"):
+        evaluation.evaluate(case.model, [selection.whole(graph), other], case.pairs)

@@ -164,3 +164,12 @@ def test_more_edges_than_the_graph_has_are_refused():
     scores = random_scores(Graph(2, 2, 8), 0)
     with pytest.raises(InputError, match="47 edges"):
         top_n(scores, scores.graph.n_edges + 1)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_scores_that_are_not_finite_are_refused(number):
+    scores = random_scores(Graph(2, 2, 8), 0)
+    scores.values[1, 3] = number
+    for choose in (top_n, greedy, threshold):
+        with pytest.raises(InputError, match=r"score of edge \[1, 3\] is"):
+            choose(scores, 5)

@@ -100,6 +100,17 @@ def test_swapping_the_models_swaps_what_is_theirs(two_precise, pairs):
     np.testing.assert_allclose(there.layers["mean_absolute"], back.layers["mean_absolute_base"])
 
 
+def test_half_precision_is_measured_in_single(folders, two, pairs):
+    half = [load(folder, dtype=torch.bfloat16) for folder in folders]
+    rough, neurons = compare(*half, pairs)
+    exact, _ = compare(*two, pairs)
+    for measure in ("norm", "cosine_distance", "centred_cosine_distance"):
+        np.testing.assert_allclose(rough.layers[measure], exact.layers[measure], rtol=0.05, atol=0.02)
+    np.testing.assert_allclose(rough.heads["entropy"], exact.heads["entropy"], rtol=0.1)
+    same, _ = compare(half[0], half[0], pairs)
+    assert (same.heads["attention_kl"] == 0).all() and (same.heads["attention_js"] == 0).all()
+
+
 def test_only_changed_heads_change(folders, two, pairs, tmp_path):
     """The query weights of head 1 of the first layer are changed: no other head of that layer moves."""
     model = GPT2LMHeadModel.from_pretrained(folders[0])

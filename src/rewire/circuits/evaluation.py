@@ -15,6 +15,7 @@ from torch import Tensor
 from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
 from rewire.circuits.selection import Circuit
+from rewire.errors import InputError
 from rewire.models import Model
 from rewire.pairs import TokenPairs
 from rewire.progress import bar
@@ -34,6 +35,11 @@ def evaluate(
     clean run and, with ``patching``, the empty graph the corrupted run, to float tolerance.
     """
     model.check_pairs(pairs)
+    for number, circuit in enumerate(circuits):
+        if circuit.graph != model.graph:
+            raise InputError(
+                f"circuit {number} is of another graph than the model's: {circuit.graph}, {model.graph}"
+            )
     outputs = constants(model, pairs, intervention, batch_tokens)
     values = {metric: torch.empty(len(circuits), len(pairs), dtype=model.precision) for metric in metrics}
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:

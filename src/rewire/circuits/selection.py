@@ -130,7 +130,10 @@ def ranking(scores: Scores, absolute: bool = True) -> Tensor:
 
 
 def strengths(scores: Scores, absolute: bool) -> Tensor:
-    """What edges, nodes or neurons are chosen by: |score|, or the score."""
+    """What edges, nodes or neurons are chosen by: |score|, or the score. Errors: InputError for one that is not finite."""
+    bad = (~torch.isfinite(scores.values)).nonzero().tolist()
+    if bad:
+        raise InputError(f"the score of {scores.level} {bad[0]} is {float(scores.values[tuple(bad[0])])}")
     return scores.values.abs() if absolute else scores.values
 
 
