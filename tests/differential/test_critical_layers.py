@@ -30,7 +30,7 @@ def test_it_is_the_weighted_sum_of_z_scores(tmp_path):
     weights = {"attention_kl": 2.0, "entropy": 0.5, "activation": 3.0}
     table = rows_of(examples, tmp_path / "c.parquet", weights)
     entropy = examples.heads["entropy"] - examples.heads["entropy_base"]
-    change = examples.layers["norm"] / examples.layers["norm_base"] - 1
+    change = np.log(examples.layers["norm"] / examples.layers["norm_base"])
     expected = {"attention_kl": examples.heads["attention_kl"].mean(axis=(0, 2))}
     expected["entropy"] = np.abs(entropy.mean(axis=0)).mean(axis=1)  # heads that rise and fall do not cancel
     columns = [
@@ -52,11 +52,17 @@ def test_it_is_the_weighted_sum_of_z_scores(tmp_path):
 
 
 def test_a_swap_is_a_comparison_the_other_way_round():
-    changes = layer_changes(made_up_examples())
-    everything = np.ones((1, 12))
-    found = parts(changes, everything)
-    for name, (_, swapped) in changes.items():
-        np.testing.assert_allclose(found[name][0], np.abs(swapped.mean(axis=0)).mean(axis=1))
+    examples = made_up_examples()
+    signs = np.where(np.arange(12) % 3, 1.0, -1.0)
+    found = parts(layer_changes(examples), signs[None])
+    for values, name in ((examples.heads, "entropy"), (examples.layers, "norm")):
+        both = values[name], values[f"{name}_base"]
+        values[name], values[f"{name}_base"] = (
+            np.where((signs < 0).reshape(-1, *[1] * (x.ndim - 1)), y, x) for x, y in (both, both[::-1])
+        )
+    swapped = parts(layer_changes(examples), np.ones((1, 12)))
+    for name in PARTS:
+        np.testing.assert_allclose(found[name], swapped[name])
 
 
 def test_systematic_change_is_found_and_change_that_turns_its_sign_is_not(tmp_path):
@@ -68,8 +74,19 @@ def test_systematic_change_is_found_and_change_that_turns_its_sign_is_not(tmp_pa
     for values, name in ((heads, "entropy"), (layers, "norm")):
         q, p = values[name].copy(), values[f"{name}_base"].copy()
         values[name][flip], values[f"{name}_base"][flip] = p[flip], q[flip]
-    heads["attention_kl_reverse"][:] = heads["attention_kl"]
     assert (rows_of(examples, tmp_path / "b.parquet")["p"] > 0.05).all()
+
+
+def test_growing_and_shrinking_are_the_same_change(tmp_path):
+    """Tenfold activations and a tenth of them: a relative change is +9 or -0.9, its null must not be."""
+    examples = made_up_examples(n=15)
+    shape = examples.layers["norm"].shape
+    for factor in (10.0, 0.1):
+        noise = np.random.default_rng(1).lognormal(0, 0.1, shape)
+        examples.layers["norm"][:] = examples.layers["norm_base"] * factor * noise
+        table = rows_of(examples, tmp_path / "c.parquet")
+        assert (table["p"] < 0.01).all()
+        np.testing.assert_allclose(table["activation"], np.log(10), atol=0.1)
 
 
 def test_the_test_keeps_its_level_where_nothing_is_systematic():
@@ -78,16 +95,14 @@ def test_the_test_keeps_its_level_where_nothing_is_systematic():
     for draw in range(60):
         noise = np.random.default_rng(draw)
         scale = noise.lognormal(0, 0.7, 5)[None, :, None]
-        kl, reverse = (scale * noise.lognormal(0, 0.3, (12, 5, 4)) for _ in range(2))
         entropy = scale * (noise.normal(0, 0.3, (12, 5, 1)) + noise.normal(0, 0.3, (12, 5, 4)))
-        growth = scale * noise.normal(0, 0.1, (12, 5, 4))
         changes = {
-            "attention_kl": (kl, reverse),
-            "entropy": (entropy, -entropy),
-            "activation": (np.expm1(growth), np.expm1(-growth)),
+            "attention_kl": scale * noise.lognormal(0, 0.3, (12, 5, 4)),
+            "entropy": entropy,
+            "activation": scale * noise.normal(0, 0.1, (12, 5, 4)),
         }
-        swap = np.vstack([np.zeros(12), noise.integers(0, 2, (199, 12))])
-        scores = weighted_scores(parts(changes, swap), EQUAL)
+        signs = np.vstack([np.ones(12), noise.choice([-1.0, 1.0], (199, 12))])
+        scores = weighted_scores(parts(changes, signs), EQUAL)
         rejected += int((scores >= scores[0] - 1e-9).mean(axis=0)[0] <= 0.05)
         tests += 1
     assert rejected <= stats.binom.ppf(0.999, tests, 0.05)
@@ -112,6 +127,13 @@ def test_examples_without_a_value_are_left_out(tmp_path):
     examples.heads["entropy"][3, 0, 0] = np.nan
     table = rows_of(examples, tmp_path / "c.parquet")
     assert (table["n"] == 11).all() and table["p"].notna().all()
+
+
+def test_without_any_defined_example_there_is_no_number(tmp_path):
+    examples = made_up_examples()
+    examples.heads["entropy"][:] = np.nan
+    table = rows_of(examples, tmp_path / "c.parquet")
+    assert (table["n"] == 0).all() and table[["score", "p", "q", "activation"]].isna().all(axis=None)
 
 
 def test_the_same_rows_for_the_same_examples(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rewire.differential.summary import given, relative
+from rewire.differential.summary import given
 from rewire.differential.tables import COMPONENTS, Array, Examples, Site
 from rewire.statistics import benjamini_hochberg, permutation_p, sign_flips
 from rewire.tables import schema, write_table
@@ -28,21 +28,17 @@ SCHEMA = schema(
 )
 SAME = 1e-9  # relative spread below which a measure is the same in every layer
 
-Swapped = tuple[
-    Array, Array
-]  # [n, L, units]: of P against Q, and what it becomes when an example's P and Q are swapped
-
 
 def write_critical_layers(
     examples: Examples, weights: Mapping[str, float], permutations: int, path: str | Path
 ) -> None:
     """A row a layer: the three parts, their weighted sum of z-scores (``score``), p and q."""
     changes = layer_changes(examples)
-    n = len(changes["attention_kl"][0])
+    n = len(changes["attention_kl"])
     signs, exact = sign_flips(n, permutations)
-    found = parts(changes, np.vstack([np.zeros(n), signs < 0]))
+    found = parts(changes, np.vstack([np.ones(n), signs]))
     scores = weighted_scores(found, weights)
-    p = permutation_p(scores[1:] >= scores[0] - SAME, exact)
+    p = permutation_p(scores[1:] >= scores[0] - SAME, exact) if n else np.full(examples.n_layers, np.nan)
     columns = {name: found[name][0] for name in PARTS} | {"score": scores[0]}
     columns |= {"p": p, "q": benjamini_hochberg(p)}
     rows = [
@@ -52,25 +48,22 @@ def write_critical_layers(
     write_table(path, rows, SCHEMA)
 
 
-def layer_changes(examples: Examples) -> dict[str, Swapped]:
-    """Per-example changes of each part, by layer and unit (head, or component), before and after a swap of P and Q.
+def layer_changes(examples: Examples) -> dict[str, Array]:
+    """Per-example changes [n, L, units] of each part, a unit a head or component: KL, H_Q - H_P, log(norm_Q / norm_P).
 
     Examples for which one of them is undefined are left out.
     """
-    heads = examples.heads
-    entropy = heads["entropy"] - heads["entropy_base"]
     sites = component_sites(examples.n_layers)
-    shape = (len(examples.ids), examples.n_layers, -1)
-    norm, base = (examples.at(measure, sites).reshape(shape) for measure in ("norm", "norm_base"))
+    norm, base = (examples.at(measure, sites) for measure in ("norm", "norm_base"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        growth = np.where(norm == base, 0.0, np.log(norm / base))
     changes = {
-        "attention_kl": (heads["attention_kl"], heads["attention_kl_reverse"]),
-        "entropy": (entropy, -entropy),
-        "activation": (relative(norm, base), relative(base, norm)),
+        "attention_kl": examples.heads["attention_kl"],
+        "entropy": examples.heads["entropy"] - examples.heads["entropy_base"],
+        "activation": growth.reshape(len(examples.ids), examples.n_layers, -1),
     }
-    known = np.logical_and.reduce(
-        [np.isfinite(side).all(axis=(1, 2)) for both in changes.values() for side in both]
-    )
-    return {name: (change[known], swapped[known]) for name, (change, swapped) in changes.items()}
+    known = np.logical_and.reduce([np.isfinite(change).all(axis=(1, 2)) for change in changes.values()])
+    return {name: change[known] for name, change in changes.items()}
 
 
 def component_sites(n_layers: int) -> list[Site]:
@@ -82,18 +75,22 @@ def component_sites(n_layers: int) -> list[Site]:
     ]
 
 
-def parts(changes: Mapping[str, Swapped], swap: Array) -> dict[str, Array]:
-    """Each part [R, L] where the examples marked in ``swap`` [R, n] (0 or 1) have P and Q swapped.
+def parts(changes: Mapping[str, Array], signs: Array) -> dict[str, Array]:
+    """Each part [R, L] where the examples with a -1 in ``signs`` [R, n] have P and Q swapped.
 
-    |mean over examples| of every head's (component's) change, then the mean over the layer's heads (components): a rise in
-    one and a fall in another do not cancel, changes that differ in sign between examples do.
+    A swap turns the sign of an example's change of entropy or activation: |mean over examples| of every head's or
+    component's change, then the mean over the layer's. A divergence has no sign and stays: mean over examples and heads.
     """
     found = {}
-    for name, (change, swapped) in changes.items():
+    for name, change in changes.items():
         n, n_layers, _ = change.shape
-        moved = (swapped - change).reshape(n, -1)
-        mean = (change.reshape(n, -1).sum(axis=0) + swap @ moved) / n  # [R, L * units]
-        found[name] = np.abs(mean).reshape(len(swap), n_layers, -1).mean(axis=2)
+        if not n:
+            found[name] = np.full((len(signs), n_layers), np.nan)
+        elif name == "attention_kl":
+            found[name] = np.tile(change.mean(axis=(0, 2)), (len(signs), 1))
+        else:
+            mean = signs @ change.reshape(n, -1) / n  # [R, L * units]
+            found[name] = np.abs(mean).reshape(len(signs), n_layers, -1).mean(axis=2)
     return found
 
 
