@@ -24,15 +24,20 @@ SCHEMAS = {
 }
 
 
-@pytest.fixture
-def pair_table(tmp_path, pairs):
+def write_pairs(path, sequences):
     rows = [
-        {"id": f"art-{i}", "clean": row[:n].tolist(), "corrupted": row[:n].tolist(), "target_start": n - 1}
-        for i, (row, n) in enumerate(zip(pairs.clean, pairs.lengths.tolist(), strict=True))
+        {"id": f"art-{i}", "clean": tokens, "corrupted": tokens, "target_start": len(tokens) - 1}
+        for i, tokens in enumerate(sequences)
     ]
     columns = schema(id="string", clean="list<int64>", corrupted="list<int64>", target_start="int32")
-    write_table(tmp_path / "pairs.parquet", rows, columns)
-    return tmp_path / "pairs.parquet"
+    write_table(path, rows, columns)
+    return path
+
+
+@pytest.fixture
+def pair_table(tmp_path, pairs):
+    tokens = [row[:n].tolist() for row, n in zip(pairs.clean, pairs.lengths.tolist(), strict=True)]
+    return write_pairs(tmp_path / "pairs.parquet", tokens)
 
 
 @pytest.fixture
@@ -48,6 +53,19 @@ def test_every_table_is_written_the_same_twice(folders, pair_table, outputs):
     before = {name: path.read_bytes() for name, path in outputs.items()}
     stage.write_differential(*folders, pair_table, SETTINGS, outputs)
     assert {name: path.read_bytes() for name, path in outputs.items()} == before
+
+
+def test_the_last_token_is_predicted_not_read(folders, tmp_path, outputs):
+    """Whatever it is, the numbers are the same; one token more than the context (16) fits, two do not."""
+    found = []
+    for last in (3, 7):
+        path = write_pairs(tmp_path / f"{last}.parquet", [[*range(16), last], [*range(9), last]])
+        stage.write_differential(*folders, path, SETTINGS, outputs)
+        found.append({name: path.read_bytes() for name, path in outputs.items()})
+    assert found[0] == found[1]
+    longer = write_pairs(tmp_path / "longer.parquet", [[*range(18)]])
+    with pytest.raises(InputError, match="17 tokens"):
+        stage.write_differential(*folders, longer, SETTINGS, outputs)
 
 
 def test_an_adapter_is_merged_into_the_second_model(folders, pair_table, outputs, tmp_path):

@@ -13,7 +13,7 @@ from rewire.differential.tables import write_examples
 from rewire.differential.weights import SCHEMA as WEIGHTS
 from rewire.differential.weights import weight_changes
 from rewire.models import load
-from rewire.pairs import read_pairs
+from rewire.pairs import TokenPairs, read_pairs
 from rewire.tables import write_table
 
 
@@ -33,10 +33,16 @@ def write_differential(
     ids, examples = read_pairs(pairs)
     p, q = load(base), load(checkpoint, adapter)
     names = (str(base), str(adapter or checkpoint))
-    found, neurons = compare(p, q, examples, ids, names, settings["positions"], settings["batch_tokens"])
+    read = tokens_read(examples)
+    found, neurons = compare(p, q, read, ids, names, settings["positions"], settings["batch_tokens"])
     write_examples(found, tables["layers"], tables["heads"])
     neurons.write(tables["neurons"])
     write_table(tables["weights"], weight_changes(p, q), WEIGHTS)
     write_summary(found, settings["permutations"], tables["summary"])
     weights, permutations = settings["critical_layers"], settings["permutations"]
     write_critical_layers(found, weights, permutations, tables["critical_layers"])
+
+
+def tokens_read(pairs: TokenPairs) -> TokenPairs:
+    """The tokens that a model reads to predict the targets: all but the last, which is only predicted."""
+    return TokenPairs(pairs.clean[:, :-1], pairs.corrupted[:, :-1], pairs.lengths - 1)
