@@ -2,7 +2,10 @@
 
 CLAIM_TABLES = {
     "effect": "results/pairs/{model}/{dataset}/effect.parquet",
-    "heads": f"{DIFFERENTIAL}/heads.parquet".replace("{checkpoint}", "{last}"),
+    **{
+        name: f"{DIFFERENTIAL}/{name}.parquet".replace("{checkpoint}", "{last}")
+        for name in ("layers", "heads", "neurons")
+    },
     "faithfulness_base": FAITHFULNESS.replace("{checkpoint}", "base"),
     "faithfulness": FAITHFULNESS.replace("{checkpoint}", "{last}"),
     "differential": f"{DIFFERENTIAL}/summary.parquet".replace("{checkpoint}", "{last}"),

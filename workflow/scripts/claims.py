@@ -3,7 +3,7 @@
 from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from rewire.claims import write_claims
+    from rewire.claims.table import write_claims
 
     paths = iter(snakemake.input.tables)
     tables = {

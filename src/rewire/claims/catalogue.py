@@ -1,0 +1,63 @@
+"""Measures that a claim can name, and tests that give a verdict themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rewire.claims.circuits import (
+    bootstrap_jaccard,
+    circuit_minus_best_random,
+    edge_centric_verdict,
+    edge_change_beyond_floor,
+    edge_jaccard_to_base,
+    edges_beyond_nodes,
+    kl_percentage,
+    kl_percentage_change,
+)
+from rewire.claims.differential import (
+    attention_kl_peak,
+    critical_among,
+    neuron_rank,
+    share_of_heads_with_falling_entropy,
+    share_of_layers_with_falling_entropy,
+)
+from rewire.claims.frames import Tables
+from rewire.claims.summaries import (
+    fact_share,
+    lora_difference,
+    mask_effect,
+    mask_minus_random_effect,
+    rouge1,
+    rouge1_gain,
+)
+from rewire.statistics import Estimate
+
+NATS = "nats/token"
+POINTS = "ROUGE-1 points"
+MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
+    "mask_effect": (mask_effect, NATS),
+    "mask_minus_random_effect": (mask_minus_random_effect, NATS),
+    "rouge1_gain": (rouge1_gain, POINTS),
+    "rouge1": (rouge1, "ROUGE-1"),
+    "base_fact_share": (fact_share("summaries_base"), "percent of facts"),
+    "fact_share": (fact_share("summaries"), "percent of facts"),
+    "share_of_heads_with_falling_entropy": (share_of_heads_with_falling_entropy, "share of heads"),
+    "attention_kl_peak": (attention_kl_peak, "layer"),
+    "critical_among_2_3_5": (critical_among(2, 3, 5), "of the three layers"),
+    "rank_of_neuron_5_304": (neuron_rank(5, 304), "rank in its layer"),
+    "circuit_minus_best_random": (circuit_minus_best_random, "normalised faithfulness"),
+    "kl_percentage_base": (kl_percentage("faithfulness_base"), "percent"),
+    "kl_percentage": (kl_percentage("faithfulness"), "percent"),
+    "kl_percentage_change": (kl_percentage_change, "percentage points"),
+    "edge_jaccard_to_base": (edge_jaccard_to_base, "Jaccard"),
+    "edge_change_beyond_floor": (edge_change_beyond_floor, "Jaccard"),
+    "edges_beyond_nodes": (edges_beyond_nodes, "1 - Jaccard"),
+    "bootstrap_jaccard": (bootstrap_jaccard, "Jaccard"),
+    "share_of_layers_with_falling_entropy": (share_of_layers_with_falling_entropy, "share of layers"),
+    "lora_circuit_minus_standard": (lora_difference("circuit", "standard"), POINTS),
+    "lora_circuit_minus_random": (lora_difference("circuit", "random"), POINTS),
+    "lora_targeted_minus_standard": (lora_difference("targeted", "standard"), POINTS),
+    "lora_random_minus_standard": (lora_difference("random", "standard"), POINTS),
+}
+# tests that give a verdict themselves, by more than where one interval lies
+TESTS: dict[str, Callable[[Tables], str]] = {"edge_centric": edge_centric_verdict}

@@ -1,0 +1,21 @@
+"""The tables of one run, as frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rewire.tables import read_table
+
+Tables = Mapping[str, str | Path]  # name -> parquet file of one run
+
+
+class NotRun(Exception):
+    """The run does not have a table that the measure reads."""
+
+
+def frame(tables: Tables, name: str) -> Any:
+    if name not in tables:
+        raise NotRun(name)
+    return read_table(tables[name]).to_pandas()
