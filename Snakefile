@@ -18,7 +18,9 @@ wildcard_constraints:
     dataset=names(DATASETS),
     split=names(SPLITS),
     corruption=names(CORRUPTIONS),
-    checkpoint=names(sorted({name for model in MODELS for name in checkpoints(model)})),
+    checkpoint=names(
+        sorted({name for model in MODELS for name in checkpoints(model)} | ADAPTED)
+    ),
     strategy=names(STRATEGIES),
     seed=r"\d+",
 

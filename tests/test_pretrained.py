@@ -231,6 +231,32 @@ def test_an_adapter_is_merged(tmp_path: Path, tiny_model_folder: Path) -> None:
     assert not [name for name, _ in merged.named_modules() if "lora" in name]
 
 
+def test_a_whole_model_in_the_place_of_an_adapter(tmp_path: Path, tiny_model_folder: Path) -> None:
+    tuned = load_transformer(tiny_model_folder)
+    with torch.no_grad():
+        tuned.get_parameter("transformer.wte.weight").add_(1)
+    tuned.save_pretrained(tmp_path / "tuned")
+    loaded = load_transformer(tiny_model_folder, tmp_path / "tuned")
+    for name, value in tuned.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+
+
+def test_the_fused_activation_is_the_same_function(tmp_path: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(n_layer=2, n_embd=16, n_head=2, n_positions=16, vocab_size=20)
+    plain = GPT2LMHeadModel(config).double().eval()
+    plain.save_pretrained(tmp_path)
+    fused = load_transformer(tmp_path, dtype=torch.float64)
+    assert type(fused.transformer.h[0].mlp.act) is not type(plain.transformer.h[0].mlp.act)
+    tokens = torch.arange(16)[None]
+    with torch.no_grad():
+        assert torch.allclose(fused(tokens).logits, plain(tokens).logits, rtol=0, atol=1e-12)
+    fused.save_pretrained(tmp_path / "again")
+    assert '"activation_function": "gelu_new"' in (tmp_path / "again" / "config.json").read_text()
+
+
 def test_an_adapter_s_path_may_hold_an_environment_variable(
     tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

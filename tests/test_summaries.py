@@ -13,7 +13,7 @@ from rewire.pretrained import load_tokenizer, load_transformer
 from rewire.summaries import SCHEMA, facts, generate, measure, write_summaries
 from rewire.tables import read_table
 
-SETTINGS = {"examples": 6, "batch_size": 4, "max_new_tokens": 12}
+SETTINGS = {"examples": 6, "batch_size": 4, "max_new_tokens": 12, "beams": 1}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,28 @@ def test_batches_equal_one_at_a_time(model: tuple[Any, Any]) -> None:
     assert generate(transformer, tokenizer, [], 4, 15) == []
 
 
+def test_beams_find_the_most_likely_continuation(model: tuple[Any, Any]) -> None:
+    """As many beams as there are tokens leave no pair of tokens untried; batches change nothing."""
+    transformer, tokenizer = model
+    questions = [tokenizer(text)["input_ids"] for text in ("A storm hit Selby.", "The bank of Preston", "x")]
+    words, expected = len(tokenizer), []
+    for question in questions:
+        with torch.no_grad():
+            first = transformer(torch.tensor([question])).logits[0, -1].log_softmax(-1)
+            longer = torch.tensor([[*question, token] for token in range(words)])
+            second = transformer(longer).logits[:, -1].log_softmax(-1)
+        both = (first[:, None] + second).flatten()  # [V * V]
+        best = divmod(int(both.argmax()), words)
+        assert tokenizer.eos_token_id not in best
+        expected.append(tokenizer.decode(best, skip_special_tokens=True).strip())
+    for size in (1, 3):
+        assert generate(transformer, tokenizer, questions, size, 2, beams=words) == expected
+    one = generate(transformer, tokenizer, questions, 3, 12, beams=1)
+    assert one == generate(transformer, tokenizer, questions, 3, 12)
+    alone = [generate(transformer, tokenizer, [question], 1, 12, beams=3)[0] for question in questions]
+    assert generate(transformer, tokenizer, questions, 3, 12, beams=3) == alone
+
+
 def test_eos_stops_one_example_and_not_the_others(model: tuple[Any, Any]) -> None:
     _, tokenizer = model
     eos = tokenizer.eos_token_id
@@ -181,6 +203,10 @@ def test_no_room_for_a_summary_is_an_error(tiny_model_folder: Path, tmp_path: Pa
     table = articles_table(tmp_path / "t.parquet", newswire_rows(2))
     with pytest.raises(InputError, match="max_new_tokens 128"):
         write_summaries(
-            tiny_model_folder, None, table, SETTINGS | {"max_new_tokens": 128}, tmp_path / "out.parquet"
+            tiny_model_folder,
+            None,
+            table,
+            SETTINGS | {"max_new_tokens": 128, "beams": 1},
+            tmp_path / "out.parquet",
         )
     assert not (tmp_path / "out.parquet").exists()

@@ -12,7 +12,7 @@ import torch
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
 from rewire.pairs import TokenPairs
-from rewire.pretrained import find_tokenizer, load_config, load_transformer, resolve_adapter
+from rewire.pretrained import find_tokenizer, fuse_activations, load_config, load_transformer, resolve_adapter
 from rewire.residual import ResidualStream, check_against_model
 
 
@@ -93,15 +93,6 @@ def held(transformer: Any, tokenizer: Any, name: str) -> Model:
     for parameter in bridge.parameters():  # after booting: the bridge adds split copies of fused weights
         parameter.requires_grad_(False)
     return Model(bridge, tokenizer)
-
-
-def fuse_activations(transformer: Any) -> None:
-    """Compute GPT-2's GELU in one kernel, not eight that each keep a tensor for the backward pass."""
-    from transformers.activations import GELUTanh, NewGELUActivation
-
-    for module in list(transformer.modules()):
-        if isinstance(getattr(module, "act", None), NewGELUActivation):
-            module.act = GELUTanh()
 
 
 def blank_tokenizer() -> Any:

@@ -50,10 +50,13 @@ def load_transformer(
 ) -> PreTrainedModel:
     """The Hugging Face model, in evaluation mode, an adapter merged into its weights.
 
+    ``adapter`` may also be the folder of a whole model, which then is loaded in the place of ``source``.
     Errors: InputError for a directory without weights, weights that are a pickle, or a Hub id that cannot be reached.
     """
     from transformers import AutoModelForCausalLM
 
+    if adapter is not None and is_whole_model(expand(adapter)):
+        source, adapter = adapter, None
     source = expand(source)
     check_weights(Path(source), allow_pickle)
     options: dict[str, Any] = {"use_safetensors": None if allow_pickle else True}
@@ -63,7 +66,22 @@ def load_transformer(
         model = AutoModelForCausalLM.from_pretrained(source, **options)
     except (OSError, ValueError, SafetensorError) as error:
         raise InputError(explain(source, "model", error)) from error
+    fuse_activations(model)
     return (model if adapter is None else merge_adapter(model, expand(adapter), allow_pickle)).eval()
+
+
+def is_whole_model(folder: str) -> bool:
+    """Whether a folder holds a model of its own, and no adapter of another."""
+    return (Path(folder) / "config.json").is_file() and not (Path(folder) / "adapter_config.json").is_file()
+
+
+def fuse_activations(transformer: Any) -> None:
+    """Compute GPT-2's GELU in one kernel, not eight that each keep a tensor for a backward pass: the same function."""
+    from transformers.activations import GELUTanh, NewGELUActivation
+
+    for module in list(transformer.modules()):
+        if isinstance(getattr(module, "act", None), NewGELUActivation):
+            module.act = GELUTanh()
 
 
 def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:

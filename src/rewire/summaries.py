@@ -37,9 +37,9 @@ def write_summaries(
     path: str | Path,
     language: str = "en",
 ) -> None:
-    """Summarize the first ``settings["examples"]`` articles greedily; one row an article with its measures.
+    """Summarize the first ``settings["examples"]`` articles; one row an article with its measures.
 
-    ``settings``: examples, batch_size, max_new_tokens. ROUGE is F, 0..100, stemmed; facts are counts.
+    ``settings``: examples, batch_size, max_new_tokens, beams. ROUGE is F, 0..100, stemmed; facts are counts.
     """
     transformer: Any = load_transformer(model, adapter)
     tokenizer = load_tokenizer(model)
@@ -53,7 +53,8 @@ def write_summaries(
             f"max_new_tokens {settings['max_new_tokens']} leaves no room in a context of {context} tokens"
         )
     questions = [prompts.question(tokenizer, row["article"], room, language) for row in rows]
-    texts = generate(transformer, tokenizer, questions, settings["batch_size"], settings["max_new_tokens"])
+    sizes = settings["batch_size"], settings["max_new_tokens"], settings["beams"]
+    texts = generate(transformer, tokenizer, questions, *sizes)
     out = []
     for row, text in zip(rows, texts, strict=True):
         measured = measure(text, row["summary"], row["article"], language)
@@ -63,9 +64,17 @@ def write_summaries(
 
 @torch.inference_mode()
 def generate(
-    transformer: Any, tokenizer: Any, questions: Sequence[Sequence[int]], batch_size: int, max_new_tokens: int
+    transformer: Any,
+    tokenizer: Any,
+    questions: Sequence[Sequence[int]],
+    batch_size: int,
+    max_new_tokens: int,
+    beams: int = 1,
 ) -> list[str]:
-    """Greedy continuations of ``questions`` (token ids), up to eos, in batches of similar length with a key-value cache."""
+    """Continuations of ``questions`` (token ids), up to eos: greedy, or the best of ``beams`` beams.
+
+    In batches of similar length, with a key-value cache.
+    """
     order = sorted(range(len(questions)), key=lambda i: len(questions[i]))
     texts = [""] * len(questions)
     eos = tokenizer.eos_token_id
@@ -83,9 +92,11 @@ def generate(
                 attention_mask=mask.to(transformer.device),
                 max_new_tokens=max_new_tokens,
                 do_sample=False,
-                num_beams=1,
+                num_beams=beams,
                 eos_token_id=eos,
                 pad_token_id=eos,
+                cache_implementation="static",  # one that grows is copied whole at every token
+                disable_compile=True,
             )
             for row, i in enumerate(batch):
                 texts[i] = tokenizer.decode(written[row, width:], skip_special_tokens=True).strip()

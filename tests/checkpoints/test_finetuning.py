@@ -8,7 +8,7 @@ import torch
 from tiny_models import articles_table, newswire_rows, training_settings
 
 from rewire.checkpoints import finetuning
-from rewire.checkpoints.finetuning import checkpoint_name, finetune, summary_examples
+from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name, finetune
 from rewire.checkpoints.training import IGNORED
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer
@@ -51,7 +51,7 @@ def test_names_sort_by_step() -> None:
 
 def test_only_the_summary_and_its_eos_are_in_the_loss(tiny_model_folder: Path, data: Path) -> None:
     tokenizer = load_tokenizer(tiny_model_folder)
-    made = summary_examples(data / "train.parquet", tokenizer, 128, "en")
+    made = SummaryExamples(data / "train.parquet", tokenizer, 128, "en")
     for example, row in zip(made, newswire_rows(12), strict=True):
         assert len(example.tokens) == len(example.labels)
         labelled = [i for i, label in enumerate(example.labels) if label != IGNORED]
@@ -62,10 +62,47 @@ def test_only_the_summary_and_its_eos_are_in_the_loss(tiny_model_folder: Path, d
         assert tokenizer.decode(example.tokens[: labelled[0]]) == f"{row['article']}\nTL;DR:"
 
 
+def test_an_article_is_tokenised_when_it_is_asked_for(
+    tiny_model_folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, built = finetuning.prompts.build, []
+
+    def counting(tokenizer: Any, name: str, *rest: Any) -> Any:
+        built.append(name)
+        return original(tokenizer, name, *rest)
+
+    monkeypatch.setattr(finetuning.prompts, "build", counting)
+    made = SummaryExamples(data / "train.parquet", load_tokenizer(tiny_model_folder), 128, "en")
+    ids = [row["id"] for row in newswire_rows(12)]
+    assert built == ids[:1]  # its hash takes in one
+    assert (len(made), made[5], made[2:4]) == (12, made[5], [made[2], made[3]])
+    assert built == [ids[0], ids[5], ids[2], ids[3]]
+    with pytest.raises(IndexError):
+        made[12]
+
+
+def test_examples_differ_where_the_articles_or_how_they_are_read_do(
+    tiny_model_folder: Path, data: Path
+) -> None:
+    tokenizer = load_tokenizer(tiny_model_folder)
+    made = [
+        SummaryExamples(data / f"{split}.parquet", tokenizer, context, language).fingerprint
+        for split, context, language in (
+            ("train", 128, "en"),
+            ("train", 128, "en"),
+            ("validation", 128, "en"),
+            ("train", 120, "en"),
+            ("train", 128, "de"),
+        )
+    ]
+    assert made[0] == made[1]
+    assert len(set(made)) == 4
+
+
 def test_the_article_s_tokens_are_read_but_not_predicted(tiny_model_folder: Path, data: Path) -> None:
     """The loss that the model computes from the labels is the summary's alone."""
     model, tokenizer = load_transformer(tiny_model_folder), load_tokenizer(tiny_model_folder)
-    example = summary_examples(data / "train.parquet", tokenizer, 128, "en")[0]
+    example = SummaryExamples(data / "train.parquet", tokenizer, 128, "en")[0]
     tokens, labels = torch.tensor([example.tokens]), torch.tensor([example.labels])
     start = example.labels.count(IGNORED)
     with torch.no_grad():

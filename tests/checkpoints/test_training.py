@@ -14,7 +14,9 @@ from rewire.checkpoints.training import (
     Example,
     collate,
     fresh_unless_same,
+    keeps_logits,
     last_checkpoint,
+    target_loss,
     train,
     training_rows,
     write_training_table,
@@ -126,6 +128,50 @@ def test_validation_loss_is_the_mean_over_tokens(tokenizer: Any, tmp_path: Path,
     rows, _ = run(tokenizer, tmp_path / "work", steps=1, batch_size=batch_size)
     expected = token_loss(tiny_model(tokenizer), examples(7, 1))
     assert rows[0]["validation_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("window", [True, False])
+def test_the_loss_is_the_model_s_own(tokenizer: Any, window: bool) -> None:
+    """Unembedding fewer positions changes neither the loss nor its gradients."""
+    model, batch = tiny_model(tokenizer), collate(examples(6))
+    model(**batch).loss.backward()
+    expected = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    total, count = target_loss(model, batch, window)
+    (total / count).backward()
+    assert int(count) == int((batch["labels"][:, 1:] != IGNORED).sum())
+    assert float(total.detach() / count) == pytest.approx(float(model(**batch).loss.detach()), rel=1e-6)
+    for name, parameter in model.named_parameters():
+        assert torch.allclose(parameter.grad, expected[name], rtol=1e-4, atol=1e-7), name
+
+
+def test_only_positions_from_the_first_target_on_are_unembedded(tokenizer: Any) -> None:
+    model, seen = tiny_model(tokenizer), []
+    assert keeps_logits(model)
+    model.lm_head.register_forward_hook(lambda *found: seen.append(found[-1].shape[1]))
+    data = [Example([1] * 9, [IGNORED] * 6 + [1] * 3), Example([1] * 5, [IGNORED] * 4 + [1])]
+    target_loss(model, collate(data), True)
+    assert seen == [6]  # the token at 4 is predicted at 3: positions 3 to 8
+    target_loss(model, collate(data), False)
+    assert seen == [6, 9]
+
+
+def test_validation_does_not_change_what_follows(tokenizer: Any, tmp_path: Path) -> None:
+    weights = []
+    for name, milestones in (("a", [2, 3, 4]), ("b", [])):
+        model = tiny_model(tokenizer, dropout=0.1)
+        train(
+            model,
+            examples(6),
+            examples(7, 1),
+            training_settings(),
+            tmp_path / name,
+            milestones,
+            lambda *_: None,
+            0,
+        )
+        weights.append(dict(model.state_dict()))
+    assert same(*weights)
 
 
 def test_the_learning_rate_warms_up_and_decays(tokenizer: Any, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from rewire.differential import critical_layers, neurons, stage, summary, tables, weights
 from rewire.errors import InputError
@@ -66,20 +65,6 @@ def test_the_last_token_is_predicted_not_read(folders, tmp_path, outputs):
     longer = write_pairs(tmp_path / "longer.parquet", [[*range(18)]])
     with pytest.raises(InputError, match="17 tokens"):
         stage.write_differential(*folders, longer, SETTINGS, outputs)
-
-
-def test_an_adapter_is_merged_into_the_second_model(folders, pair_table, outputs, tmp_path):
-    from peft import LoraConfig, get_peft_model
-    from transformers import GPT2LMHeadModel
-
-    config = LoraConfig(r=2, target_modules=["c_attn"], fan_in_fan_out=True, init_lora_weights=False)
-    torch.manual_seed(0)
-    get_peft_model(GPT2LMHeadModel.from_pretrained(folders[0]), config).save_pretrained(
-        str(tmp_path / "adapter")
-    )
-    stage.write_differential(folders[0], folders[0], pair_table, SETTINGS, outputs, tmp_path / "adapter")
-    changed = pq.read_table(outputs["weights"]).to_pandas()
-    assert set(changed[changed["change"] > 1e-6]["matrix"]) == {"W_Q", "W_K", "W_V"}
 
 
 def test_bad_input_leaves_nothing(make_model, folders, pair_table, outputs, tmp_path):

@@ -146,51 +146,6 @@ class Tables:
         path.write_text(json.dumps({"cfg": cfg, "nodes": {}, "edges": edges}))
         return path
 
-    def bakeoff(self) -> Path:
-        noise = np.random.default_rng(4)
-        strategies = {
-            "base": 0.0,
-            "full": 1.15,
-            "standard": 1.0,
-            "targeted": 0.93,
-            "circuit": 0.96,
-            "random": 0.9,
-            "inverse": 0.8,
-            "last-k": 0.85,
-        }
-        scales = {"rouge1": 38, "rouge2": 17, "rougeL": 31, "rougeLsum": 33, "facts": 62}
-        rows = []
-        for strategy, skill in strategies.items():
-            for measure, scale in scales.items():
-                value = scale * (0.35 + 0.65 * skill) + noise.normal(0, 0.4)
-                row = {
-                    "strategy": strategy,
-                    "measure": measure,
-                    "mean": value,
-                    "low": value - 1.2,
-                    "high": value + 1.2,
-                    "articles": 64,
-                    "seeds": 3,
-                }
-                if strategy not in ("base", "full"):
-                    row |= {"parameters": 24_576 + int(90 * skill), "parameter_share": 1.86}
-                if strategy != "standard":
-                    far = value - scale
-                    row |= {
-                        "against_standard": far,
-                        "against_standard_low": far - 0.7,
-                        "against_standard_high": far + 0.7,
-                    }
-                rows.append(row)
-        columns = {"strategy": "string", "measure": "string", "mean": "float64", "low": "float64"}
-        columns |= {"high": "float64", "articles": "int32", "seeds": "int32", "parameters": "int64"}
-        differences = ("against_standard", "against_standard_low", "against_standard_high")
-        return self.write(
-            "bakeoff.parquet",
-            rows,
-            columns | {"parameter_share": "float64"} | dict.fromkeys(differences, "float64"),
-        )
-
     def claims(self, statement: str = "Most heads attend more sharply after fine-tuning.") -> Path:
         long = "The circuit keeps its behaviour: a share of the edges restores most of what the model says."
         lora = "Adapters on circuit-critical layers lose to adapters on all layers at an equal budget."

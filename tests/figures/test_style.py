@@ -41,6 +41,9 @@ MODULES = (
     "robustness",
     "circuit",
     "bakeoff",
+    "bakeoff_losses",
+    "bakeoff_parameters",
+    "bakeoff_circuits",
     "claims",
 )
 

@@ -43,7 +43,14 @@ def test_the_table(tmp_path: Path, scores: tuple) -> None:
     write_criticality(critical_layers(tmp_path / "critical.parquet", [1.5, -0.5]), *files, out)
     table = read_table(out)
     assert table.schema == SCHEMA
-    rows = {(row["criterion"], row["layer"]): row for row in table.to_pylist()}
+    rows = {(row["criterion"], row["layer"]): row for row in table.to_pylist() if row["head"] is None}
+    heads = {
+        (row["criterion"], row["layer"], row["head"]): row
+        for row in table.to_pylist()
+        if row["head"] is not None
+    }
+    assert len(rows) + len(heads) == table.num_rows
+    assert set(heads) == {(c, at, h) for c in ("circuit", "circuit_raw") for at in range(2) for h in range(2)}
     assert set(rows) == {(c, layer) for c in ("differential", "circuit", "circuit_raw") for layer in range(2)}
     assert [rows["differential", layer]["value"] for layer in range(2)] == [1.5, -0.5]
     assert (rows["differential", 1]["p"], rows["differential", 1]["q"]) == (0.01, 0.02)
@@ -54,6 +61,12 @@ def test_the_table(tmp_path: Path, scores: tuple) -> None:
         assert rows["circuit_raw", layer]["value"] == pytest.approx(raw, rel=1e-5)
         assert rows["circuit", layer]["value"] == pytest.approx(raw / edges, rel=1e-5)
         assert rows["circuit", layer]["p"] is None
+        for head in range(2):
+            source = sources.index(f"a{layer}.h{head}")
+            raw, edges = float(change[source].sum()), int(mask[source].sum())
+            assert heads["circuit_raw", layer, head]["value"] == pytest.approx(raw, rel=1e-5)
+            assert heads["circuit", layer, head]["value"] == pytest.approx(raw / edges, rel=1e-5)
+            assert heads["circuit", layer, head]["q"] is None
 
 
 def test_layers_of_another_model_are_refused(tmp_path: Path, scores: tuple) -> None:

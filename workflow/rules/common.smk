@@ -73,12 +73,29 @@ if any(step >= LAST for step in STEPS):
 STEP_OF = (
     {"base": 0} | {f"step-{step:06d}": step for step in sorted(STEPS)} | {"final": LAST}
 )
-STRATEGIES, SEEDS = sorted(config["lora"]["strategies"]), config["lora"]["seeds"]
+# known strategies in this order, whatever the config's, then others by name
+KNOWN = (
+    "full standard targeted circuit circuit-rank circuit-heads random inverse last-k"
+)
+STRATEGIES = sorted(
+    config["lora"]["strategies"],
+    key=lambda name: (*[name != known for known in KNOWN.split()], name),
+)
+SEEDS = config["lora"]["seeds"]
+# what the first seed of each strategy trained, as checkpoints
+ADAPTED = {f"lora-{strategy}" for strategy in STRATEGIES}
 
 
 def names(catalogue):
     """A wildcard constraint: one of the names, or nothing at all."""
     return "|".join(map(re.escape, catalogue)) or "(?!)"
+
+
+def seeds_of(strategy):
+    """The seeds of a strategy; one that draws its layers more often than there are seeds gets others besides."""
+    draws = config["lora"]["strategies"][strategy].get("draws", 0)
+    more = range(max(SEEDS) + 1, max(SEEDS) + 1 + max(0, draws - len(SEEDS)))
+    return [*SEEDS, *more]
 
 
 def with_source(*sources):
@@ -268,7 +285,7 @@ def tuned(model):
 def figures_of(model, dataset, figures):
     """Those of ``figures`` that a run has: published checkpoints have no training curve, sums no bake-off."""
     lacking = {"training"} if model in PUBLISHED else set()
-    lacking |= {"bakeoff"} if dataset in SUMS else set()
+    lacking |= set(OF_BAKEOFF) if dataset in SUMS else set()
     return [name for name in figures if name not in lacking]
 
 

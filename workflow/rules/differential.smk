@@ -1,8 +1,9 @@
 """Hidden states, attention, neurons and weights: every checkpoint and a LoRA model against the base."""
 
 DIFFERENTIAL = "results/differential/{model}/{dataset}/{checkpoint}"
-# LoRA on all layers, the first seed, against a checkpoint
-LORA_DIFFERENTIAL = "results/differential/{model}/{dataset}/lora/{checkpoint}"
+# LoRA on all layers, the first seed: a checkpoint like any other, and against the last one
+LORA_STANDARD = "lora-standard"
+LORA_AGAINST_LAST = "results/differential/{model}/{dataset}/lora-standard-against-last"
 TRAJECTORIES = "results/differential/{model}/{dataset}/trajectories.parquet"
 THREE_WAY = "results/differential/{model}/{dataset}/three_way.parquet"
 DIFFERENTIAL_TABLES = (
@@ -13,9 +14,9 @@ DIFFERENTIAL_TABLES = (
     "summary",
     "critical_layers",
 )
-EXAMPLES, LORA_EXAMPLES = (
+EXAMPLES, BETWEEN = (
     [f"{folder}/{table}.parquet" for table in ("layers", "heads")]
-    for folder in (DIFFERENTIAL, LORA_DIFFERENTIAL)
+    for folder in (DIFFERENTIAL, LORA_AGAINST_LAST)
 )
 MEASURING = section(
     "differential", "batch_tokens", "critical_layers", "permutations", "positions"
@@ -50,20 +51,19 @@ rule compare_with_base:
         "../scripts/differential.py"
 
 
-rule compare_lora:
-    """The same for a LoRA model, against the base or the fine-tuned checkpoint."""
+rule compare_with_last:
+    """The same for a LoRA model against the fine-tuned checkpoint."""
     input:
         code=code("differential.py"),
-        base=FOLDER,
-        checkpoint=f"{CELL}/base",
-        adapter=f"results/lora/{{model}}/{{dataset}}/standard/seed-{SEEDS[0]}/adapter",
+        base=last_checkpoint(FOLDER),
+        checkpoint=f"{CELL}/{LORA_STANDARD}",
         pairs=CLEAN_PAIRS,
     output:
-        **{name: f"{LORA_DIFFERENTIAL}/{name}.parquet" for name in DIFFERENTIAL_TABLES},
+        **{name: f"{LORA_AGAINST_LAST}/{name}.parquet" for name in DIFFERENTIAL_TABLES},
     log:
-        "logs/differential/{model}/{dataset}/lora/{checkpoint}.log",
+        "logs/differential/{model}/{dataset}/lora-standard-against-last.log",
     benchmark:
-        "logs/differential/{model}/{dataset}/lora/{checkpoint}.benchmark.tsv"
+        "logs/differential/{model}/{dataset}/lora-standard-against-last.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
     resources:
@@ -104,8 +104,8 @@ rule compare_three_ways:
     input:
         code=code("three_way.py"),
         finetuned=last_checkpoint(EXAMPLES),
-        lora=of_checkpoints(LORA_EXAMPLES, lambda model: ["base"]),
-        between=last_checkpoint(LORA_EXAMPLES),
+        lora=of_checkpoints(EXAMPLES, lambda model: [LORA_STANDARD]),
+        between=BETWEEN,
     output:
         THREE_WAY,
     log:

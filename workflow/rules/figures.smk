@@ -1,5 +1,11 @@
 """Every figure of every run: results/figures/{model}/{dataset}/{figure}.png, and .svg beside it."""
 
+OF_BAKEOFF = [
+    "bakeoff",
+    "bakeoff_losses",
+    "bakeoff_parameters",
+    "bakeoff_circuits",
+]
 FIGURES = [
     "training",
     "pairs",
@@ -16,7 +22,7 @@ FIGURES = [
     "circuit_evolution",
     "robustness",
     "circuit",
-    "bakeoff",
+    *OF_BAKEOFF,
 ]
 
 
@@ -308,10 +314,11 @@ rule draw_circuit:
 
 
 rule draw_bakeoff:
-    """ROUGE and right facts of every LoRA strategy."""
+    """ROUGE and facts of every LoRA strategy, and their difference from the standard one."""
     input:
         code=code("figure_bakeoff.py"),
-        table=f"{LORA}/bakeoff.parquet",
+        bakeoff=BAKEOFF,
+        runs=BAKEOFF_RUNS,
     output:
         **reported("bakeoff", "LoRA"),
     log:
@@ -322,6 +329,66 @@ rule draw_bakeoff:
         title=title,
     script:
         "../scripts/figure_bakeoff.py"
+
+
+rule draw_bakeoff_losses:
+    """Validation loss of every LoRA strategy against the training step, and how its learning rate was tuned."""
+    input:
+        code=code("figure_bakeoff_losses.py"),
+        bakeoff=BAKEOFF,
+        runs=BAKEOFF_RUNS,
+        adapters=of_contest(f"{TRAINED_RUN}/adapter"),
+        tuning=expand(
+            f"{LORA}/{{strategy}}/tuning.parquet",
+            strategy=STRATEGIES,
+            allow_missing=True,
+        ),
+    output:
+        **reported("bakeoff_losses", "LoRA"),
+    log:
+        "logs/figures/{model}/{dataset}/bakeoff_losses.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+        runs=CONTEST,
+    script:
+        "../scripts/figure_bakeoff_losses.py"
+
+
+rule draw_bakeoff_parameters:
+    """Quality of every LoRA strategy against its trainable parameters."""
+    input:
+        code=code("figure_bakeoff_parameters.py"),
+        bakeoff=BAKEOFF,
+        runs=BAKEOFF_RUNS,
+    output:
+        **reported("bakeoff_parameters", "LoRA"),
+    log:
+        "logs/figures/{model}/{dataset}/bakeoff_parameters.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_bakeoff_parameters.py"
+
+
+rule draw_bakeoff_circuits:
+    """The circuits that LoRA ends in, beside those of base and full fine-tuning."""
+    input:
+        code=code("figure_bakeoff_circuits.py"),
+        table=ADAPTER_CIRCUITS,
+    output:
+        **reported("bakeoff_circuits", "LoRA"),
+    log:
+        "logs/figures/{model}/{dataset}/bakeoff_circuits.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        title=title,
+    script:
+        "../scripts/figure_bakeoff_circuits.py"
 
 
 rule draw_claims:

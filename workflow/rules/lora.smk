@@ -1,11 +1,39 @@
-"""The LoRA bake-off: the same budget on different layers."""
+"""The LoRA bake-off: the same budget of trainable parameters in different places."""
 
 LORA = "results/lora/{model}/{dataset}"
-ADAPTER = f"{LORA}/{{strategy}}/seed-{{seed}}"
+TRAINED_RUN = f"{LORA}/{{strategy}}/seed-{{seed}}"
+BAKEOFF = f"{LORA}/bakeoff.parquet"
+BAKEOFF_RUNS = f"{LORA}/runs.parquet"
+ADAPTER_CIRCUITS = f"{LORA}/circuits.parquet"
+RUN_LOGS = "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}"
+CONTEST = [
+    [strategy, seed] for strategy in STRATEGIES for seed in seeds_of(strategy)
+]  # every run of the bake-off
+
+
+def of_contest(pattern):
+    """``pattern`` for every strategy and seed, in the order of CONTEST."""
+    return [
+        path
+        for strategy, seed in CONTEST
+        for path in expand(pattern, strategy=strategy, seed=seed, allow_missing=True)
+    ]
+
+
+def lora_settings(wildcards):
+    """The section as training one strategy reads it."""
+    values = {
+        key: value
+        for key, value in config["lora"].items()
+        if key not in ("seeds", "strategies", "alpha")
+    }
+    declared = config["lora"]["strategies"][wildcards.strategy]
+    kept = {key: value for key, value in declared.items() if key != "draws"}
+    return ordered(values | {"strategies": {wildcards.strategy: kept}})
 
 
 rule rank_layers:
-    """How much each layer changed in fine-tuning, by the differential analysis and by the circuit."""
+    """How much each layer and head changed in fine-tuning, by the differential analysis and by the circuit."""
     input:
         code=code("lora_criticality.py"),
         differential=last_checkpoint(f"{DIFFERENTIAL}/critical_layers.parquet"),
@@ -21,63 +49,78 @@ rule rank_layers:
         "../scripts/lora_criticality.py"
 
 
+rule tune_strategy:
+    """The first seed at every learning rate of the grid; the best by validation loss is kept."""
+    input:
+        code=code("lora_tune.py"),
+        base=f"{CELL}/base",
+        train="results/articles/{dataset}/train.parquet",
+        validation="results/articles/{dataset}/validation.parquet",
+        criticality=f"{LORA}/criticality.parquet",
+    output:
+        adapter=directory(f"{LORA}/{{strategy}}/seed-{SEEDS[0]}/adapter"),
+        tuning=f"{LORA}/{{strategy}}/tuning.parquet",
+        cost="logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv",
+    log:
+        "logs/lora/{model}/{dataset}/{strategy}/tuning.log",
+    benchmark:
+        "logs/lora/{model}/{dataset}/{strategy}/tuning.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    resources:
+        gpu=gpu,
+    params:
+        lora=lora_settings,
+        seed=SEEDS[0],
+        language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
+        work=f"{LORA}/{{strategy}}/.tuning",
+    script:
+        "../scripts/lora_tune.py"
+
+
 rule train_adapter:
-    """One strategy, one seed: a PEFT adapter, its training table and its plan."""
+    """One strategy, one seed, at the learning rate that was tuned: a PEFT adapter, its training table and its plan."""
     input:
         code=code("lora_adapter.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
         criticality=f"{LORA}/criticality.parquet",
+        tuning=f"{LORA}/{{strategy}}/tuning.parquet",
     output:
-        directory(f"{ADAPTER}/adapter"),
+        adapter=directory(f"{TRAINED_RUN}/adapter"),
+        cost=f"{RUN_LOGS}/training.cost.tsv",
     log:
-        "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/adapter.log",
+        f"{RUN_LOGS}/adapter.log",
     benchmark:
-        "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/adapter.benchmark.tsv"
+        f"{RUN_LOGS}/adapter.benchmark.tsv"
+    wildcard_constraints:
+        seed=names([str(seed) for _, seed in CONTEST if seed != SEEDS[0]]),
     conda:
         "../../envs/rewire.yaml"
     resources:
         gpu=gpu,
     params:
-        lora=lambda wildcards: ordered(
-            section(
-                "lora",
-                "rank",
-                "alpha_per_rank",
-                "dropout",
-                "target_modules",
-                "critical_layers",
-                "validate_every",
-                "training",
-            )
-            | {
-                "strategies": {
-                    wildcards.strategy: config["lora"]["strategies"][
-                        wildcards.strategy
-                    ]
-                }
-            }
-        ),
+        lora=lora_settings,
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
-        work=f"{ADAPTER}/.training",
+        work=f"{TRAINED_RUN}/.training",
     script:
         "../scripts/lora_adapter.py"
 
 
 rule summarize_adapter:
-    """Greedy summaries of the adapted model and their measures."""
+    """Summaries by the trained model and their measures."""
     input:
         code=code("summaries.py"),
         checkpoint=f"{CELL}/base",
-        adapter=f"{ADAPTER}/adapter",
+        adapter=f"{TRAINED_RUN}/adapter",
         articles=HELD_OUT,
     output:
-        f"{ADAPTER}/summaries.parquet",
+        f"{TRAINED_RUN}/summaries.parquet",
     log:
-        "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/summaries.log",
+        f"{RUN_LOGS}/summaries.log",
     benchmark:
-        "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}/summaries.benchmark.tsv"
+        f"{RUN_LOGS}/summaries.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
     resources:
@@ -89,34 +132,100 @@ rule summarize_adapter:
         "../scripts/summaries.py"
 
 
+rule merge_adapter:
+    """The first seed's adapter merged into the base: a checkpoint for every stage that takes one."""
+    input:
+        code=code("merge_adapter.py"),
+        base=f"{CELL}/base",
+        adapter=f"{LORA}/{{strategy}}/seed-{SEEDS[0]}/adapter",
+    output:
+        directory(f"{CELL}/lora-{{strategy}}"),
+    log:
+        "logs/checkpoints/{model}/{dataset}/lora-{strategy}.log",
+    conda:
+        "../../envs/rewire.yaml"
+    script:
+        "../scripts/merge_adapter.py"
+
+
 rule hold_bakeoff:
     """Every strategy's measures with intervals, against standard and random."""
     input:
         code=code("bakeoff.py"),
-        summaries=expand(
-            f"{ADAPTER}/summaries.parquet",
-            strategy=STRATEGIES,
-            seed=SEEDS,
-            allow_missing=True,
-        ),
-        adapters=expand(
-            f"{ADAPTER}/adapter", strategy=STRATEGIES, seed=SEEDS, allow_missing=True
-        ),
+        summaries=of_contest(f"{TRAINED_RUN}/summaries.parquet"),
+        adapters=of_contest(f"{TRAINED_RUN}/adapter"),
         base="results/summaries/{model}/{dataset}/base.parquet",
-        full=last_checkpoint(SUMMARIES),
     output:
-        f"{LORA}/bakeoff.parquet",
+        table=BAKEOFF,
+        runs=BAKEOFF_RUNS,
     log:
         "logs/lora/{model}/{dataset}/bakeoff.log",
     conda:
         "../../envs/rewire.yaml"
     params:
-        runs=[[strategy, seed] for strategy in STRATEGIES for seed in SEEDS],
+        runs=CONTEST,
+        alpha=config["lora"]["alpha"],
     script:
         "../scripts/bakeoff.py"
 
 
-rule bakeoff:
-    """Target: the LoRA bake-off of every run."""
+rule add_costs:
+    """Seconds and peak memory of every training run: no result, since no two runs of it are alike."""
     input:
-        cells(f"{LORA}/bakeoff.parquet", SUMMARIZING),
+        code=code("lora_costs.py"),
+        tuning=expand(
+            "logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv",
+            strategy=STRATEGIES,
+            allow_missing=True,
+        ),
+        training=[
+            path
+            for strategy, seed in CONTEST
+            if seed != SEEDS[0]
+            for path in expand(
+                f"{RUN_LOGS}/training.cost.tsv",
+                strategy=strategy,
+                seed=seed,
+                allow_missing=True,
+            )
+        ],
+    output:
+        "logs/lora/{model}/{dataset}/costs.tsv",
+    log:
+        "logs/lora/{model}/{dataset}/costs.log",
+    conda:
+        "../../envs/rewire.yaml"
+    script:
+        "../scripts/lora_costs.py"
+
+
+rule compare_adapted_circuits:
+    """Whether LoRA ends in the circuit of full fine-tuning: every strategy's circuit against base, last and one another."""
+    input:
+        code=code("lora_circuits.py"),
+        base="results/circuits/{model}/{dataset}/base/scores.safetensors",
+        last=last_checkpoint(f"{CIRCUIT}/scores.safetensors"),
+        adapted=expand(
+            f"{CIRCUIT}/scores.safetensors",
+            checkpoint=[f"lora-{strategy}" for strategy in STRATEGIES],
+            allow_missing=True,
+        ),
+    output:
+        ADAPTER_CIRCUITS,
+    log:
+        "logs/lora/{model}/{dataset}/circuits.log",
+    conda:
+        "../../envs/rewire.yaml"
+    params:
+        models=lambda wildcards: ["base", last(wildcards.model), *STRATEGIES],
+        evolution=section("evolution", "fraction", "random", "resamples", "seed"),
+    script:
+        "../scripts/lora_circuits.py"
+
+
+rule bakeoff:
+    """Target: the LoRA bake-off of every run, what it cost, and the circuits it ended in."""
+    input:
+        cells(BAKEOFF, SUMMARIZING),
+        cells(ADAPTER_CIRCUITS, SUMMARIZING),
+        cells("logs/lora/{model}/{dataset}/costs.tsv", SUMMARIZING),

@@ -1,14 +1,15 @@
-"""Reads every run's summaries and plan; writes the bake-off's table."""
+"""Reads every run's summaries, plan and losses; writes a table of the runs and one of the strategies."""
 
 from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from rewire.lora.bakeoff import write_bakeoff
+    from rewire.lora.runs import read_runs, write_runs
 
-    runs = [tuple(run) for run in snakemake.params.runs]
-    write_bakeoff(
-        dict(zip(runs, snakemake.input.summaries, strict=True)),
-        {run: f"{folder}/plan.parquet" for run, folder in zip(runs, snakemake.input.adapters, strict=True)},
-        {"base": snakemake.input.base, "full": snakemake.input.full[0]},
-        snakemake.output[0],
+    names = [(strategy, seed) for strategy, seed in snakemake.params.runs]
+    runs = read_runs(
+        dict(zip(names, snakemake.input.summaries, strict=True)),
+        dict(zip(names, snakemake.input.adapters, strict=True)),
     )
+    write_runs(runs, snakemake.output.runs)
+    write_bakeoff(runs, snakemake.input.base, snakemake.output.table, snakemake.params.alpha)

@@ -1,4 +1,4 @@
-"""Reads a base, a checkpoint (and an adapter on it) and pairs; writes what changed, per example and in sum."""
+"""Reads a base, a checkpoint and pairs; writes what changed, per example and in sum."""
 
 from rewire.jobs import job
 
@@ -11,5 +11,4 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.input.pairs,
         snakemake.params.differential,
         dict(snakemake.output.items()),
-        snakemake.input.get("adapter"),
     )

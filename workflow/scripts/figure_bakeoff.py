@@ -1,8 +1,14 @@
-"""Reads the bake-off's table; draws every strategy's measures."""
+"""Reads the bake-off's tables of strategies and runs; draws every strategy's measures."""
 
 from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
     from rewire.figures.bakeoff import draw
 
-    draw(snakemake.input.table, snakemake.params.title, snakemake.output.png, snakemake.output.svg)
+    draw(
+        snakemake.input.bakeoff,
+        snakemake.input.runs,
+        snakemake.params.title,
+        snakemake.output.png,
+        snakemake.output.svg,
+    )

@@ -1,11 +1,12 @@
-"""Reads a base model, articles and the layers' criticality; writes a trained PEFT adapter."""
+"""Reads a base model, articles, the layers' criticality and the tuned learning rate; writes one run of a strategy."""
 
 from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from rewire.lora.adapters import train_adapter
+    from rewire.lora.adapters import train_run
+    from rewire.lora.tuning import chosen_rate
 
-    train_adapter(
+    train_run(
         snakemake.input.base,
         snakemake.input.train,
         snakemake.input.validation,
@@ -13,7 +14,9 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.wildcards.strategy,
         int(snakemake.wildcards.seed),
         snakemake.params.lora,
-        snakemake.output[0],
+        chosen_rate(snakemake.input.tuning),
+        snakemake.output.adapter,
         snakemake.params.work,
         snakemake.params.language,
+        snakemake.output.cost,
     )

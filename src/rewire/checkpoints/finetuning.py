@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from rewire import prompts
 from rewire.checkpoints.save import copy_folder, save_checkpoint
-from rewire.checkpoints.training import IGNORED, Example, train, write_training_table
+from rewire.checkpoints.training import IGNORED, Example, discard, train, write_training_table
 from rewire.errors import InputError
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table
+
+SPARE = 32  # tokens for the separator, eos and the space before a summary: more than they take
 
 
 def checkpoint_name(step: int) -> str:
@@ -20,14 +22,51 @@ def checkpoint_name(step: int) -> str:
     return f"step-{step:06d}"
 
 
-def summary_examples(articles: str | Path, tokenizer: Any, context: int, language: str) -> list[Example]:
-    """Training examples of an articles table: the whole prompt, labels on the summary and its eos."""
-    examples = []
-    for row in read_table(articles).to_pylist():
-        prompt = prompts.build(tokenizer, row["id"], row["article"], row["summary"], context, language)
-        labels = [IGNORED] * prompt.target_start + prompt.summary
-        examples.append(Example(prompt.tokens, labels))
-    return examples
+class SummaryExamples(Sequence[Example]):
+    """Training examples of an articles table: the whole prompt, labels on the summary and its eos.
+
+    An example is tokenised when it is first asked for: a short run never reads most of a long table.
+    Errors: InputError that names the row whose summary does not fit the context.
+    """
+
+    def __init__(self, articles: str | Path, tokenizer: Any, context: int, language: str) -> None:
+        self.rows = read_table(articles)
+        self.tokenizer, self.context, self.language = tokenizer, context, language
+        self.made: dict[int, Example] = {}
+        for index, summary in enumerate(self.rows["summary"].to_pylist()):
+            if len(summary.encode()) + SPARE >= context:  # else it fits: no token is less than a byte
+                self[index]
+        self.fingerprint = self.hash(Path(articles))
+
+    def __len__(self) -> int:
+        return int(self.rows.num_rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Example]: ...
+    def __getitem__(self, index: int | slice) -> Example | list[Example]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        if index not in self.made:
+            self.made[index] = self.make(self.rows.slice(index, 1).to_pylist()[0])
+        return self.made[index]
+
+    def make(self, row: Mapping[str, str]) -> Example:
+        prompt = prompts.build(
+            self.tokenizer, row["id"], row["article"], row["summary"], self.context, self.language
+        )
+        return Example(prompt.tokens, [IGNORED] * prompt.target_start + prompt.summary)
+
+    def hash(self, articles: Path) -> str:
+        """Of the table's file and of what turns a row into tokens, a first example included."""
+        found = hashlib.sha256(articles.read_bytes())
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        written = repr(self.tokenizer) if backend is None else backend.to_str()
+        found.update(repr([written, self.context, self.language, self[0]]).encode())
+        return found.hexdigest()
 
 
 def finetune(
@@ -53,8 +92,8 @@ def finetune(
     kept = work / "kept"
     rows = train(
         model,
-        summary_examples(train_articles, tokenizer, context, language),
-        summary_examples(validation_articles, tokenizer, context, language),
+        SummaryExamples(train_articles, tokenizer, context, language),
+        SummaryExamples(validation_articles, tokenizer, context, language),
         settings,
         work,
         milestones=sorted(folders),
@@ -64,4 +103,4 @@ def finetune(
     for step, folder in folders.items():  # copied, not moved: a rerun after a kill finds them all again
         copy_folder(kept / checkpoint_name(step), Path(folder))
     write_training_table(table, rows)
-    shutil.rmtree(work)
+    discard(work)

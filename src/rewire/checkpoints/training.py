@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import logging
 import math
@@ -17,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from rewire.checkpoints.stopping import best_step, is_over, validation_losses
 from rewire.tables import schema, write_table
 
 log = logging.getLogger(__name__)
@@ -69,26 +71,98 @@ class _Milestones(TrainerCallback):
         return control
 
 
+class _Improvements(TrainerCallback):
+    """Hand the model to ``keep`` where the validation loss is the lowest so far; stop when it no longer falls.
+
+    Everything follows from the Trainer's log, which a resume restores. What an earlier step kept is dropped (``drop``
+    gets the best step) only once a checkpoint is saved that knows the better one.
+    """
+
+    def __init__(
+        self, patience: int, before: float, keep: Callable[[Any, int], None], drop: Callable[[int], None]
+    ) -> None:
+        self.patience, self.before, self.keep, self.drop = patience, before, keep, drop
+
+    def on_evaluate(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
+        losses = validation_losses(state.log_history)
+        if state.global_step and best_step(losses) == state.global_step:
+            self.keep(model, state.global_step)
+        if is_over(losses, self.before, self.patience):
+            control.should_training_stop = True
+        return control
+
+    def on_save(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
+        step = best_step(validation_losses(state.log_history))
+        if step is not None:
+            self.drop(step)
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop after ``patience`` validations without a loss below all before, step 0's among them.
+
+    ``keep`` is then called at validated steps that are the best so far, and ``drop(step)`` when no step before
+    ``step`` can be the best any more. Step 0 itself is never kept: its weights are the base model's.
+    """
+
+    patience: int
+    drop: Callable[[int], None]
+
+
 class _TokenMeanTrainer(Trainer):
-    """A Trainer whose validation loss is the mean over target tokens, whatever the batch size."""
+    """A Trainer whose losses are means over target tokens, whatever the batch size.
+
+    Logits are computed only from the first target of a batch on: articles are read, not predicted.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        assert self.model is not None
+        self.window = keeps_logits(self.model)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # type: ignore[no-untyped-def]
+        total, count = target_loss(model, inputs, self.window)
+        return (total / count, None) if return_outputs else total / count
 
     @torch.no_grad()
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         assert self.model is not None
         self.model.eval()
         total = count = 0.0
-        for batch in self.get_eval_dataloader():
-            batch = {name: value.to(self.args.device) for name, value in batch.items()}
-            labels = batch.pop("labels")[:, 1:]
-            logits = self.model(**batch).logits[:, :-1].float()
-            total += float(
-                F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-            )
-            count += int((labels != IGNORED).sum())
+        with torch.random.fork_rng(devices=[]):  # a data loader draws a number, and dropout would see it
+            for batch in self.get_eval_dataloader():
+                batch = {name: value.to(self.args.device) for name, value in batch.items()}
+                loss, targets = target_loss(self.model, batch, self.window)
+                total, count = total + float(loss), count + int(targets)
         metrics = {"eval_loss": total / count if count else math.nan}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+
+def keeps_logits(model: Any) -> bool:
+    """Whether the model can compute the logits of the last positions alone (transformers' ``logits_to_keep``)."""
+    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in inspect.signature(whole.forward).parameters
+
+
+def target_loss(
+    model: Any, batch: Mapping[str, torch.Tensor], window: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sum of the NLL of the labelled tokens (nats), and how many they are.
+
+    ``batch``: as of ``collate``. ``window``: unembed only the positions from the batch's first target on.
+    """
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    labels = batch["labels"][:, 1:]  # position t predicts token t + 1
+    targets = labels != IGNORED
+    if window and bool(targets.any()):
+        first = int(targets.any(dim=0).int().argmax())
+        inputs["logits_to_keep"] = labels.shape[1] + 1 - first  # type: ignore[assignment]
+        labels = labels[:, first:]
+    logits = model(**inputs).logits[:, :-1].float()
+    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+    return loss, targets.sum()
 
 
 def train(
@@ -100,6 +174,8 @@ def train(
     milestones: Sequence[int],
     keep: Callable[[Any, int], None],
     seed: int,
+    stopping: EarlyStopping | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
 ) -> list[dict[str, float | None]]:
     """Train for ``settings["steps"]`` optimizer steps and return the rows of the training table.
 
@@ -107,10 +183,42 @@ def train(
     ``work``: folder of the unfinished run, resumed if it was started with the same settings, and removed at the end
     by the caller. ``keep(model, step)`` is called at every milestone step and must be safe to call again after a resume.
     The validation loss (nats a token, mean over ``validation``) is measured at step 0 and at the milestones.
+    ``stopping``: end early, and keep only the best; ``callbacks``: for who wants to watch. Neither changes a step.
+    Examples are asked for in an order that depends on ``seed`` and their number alone.
     """
     identity = {"settings": dict(settings), "seed": seed, "milestones": list(milestones)}
-    fresh_unless_same(work, identity | {"start": digest(model, [*examples, *validation])})
-    arguments = TrainingArguments(
+    if stopping is not None:
+        identity["patience"] = stopping.patience
+    fresh_unless_same(work, identity | {"start": digest(model, [examples, validation])})
+    every = keep if stopping is None else (lambda *_: None)
+    trainer = _TokenMeanTrainer(
+        model=model,
+        args=trainer_arguments(settings, work, seed),
+        train_dataset=examples,
+        eval_dataset=validation,
+        data_collator=collate,
+        callbacks=[_Milestones(milestones, every, settings["resume_every"]), *callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    last = last_checkpoint(work)
+    if last is None:
+        before = trainer.evaluate()["eval_loss"] if len(validation) else math.nan
+        (work / "before.json").write_text(json.dumps(before))
+    before = json.loads((work / "before.json").read_text())
+    if stopping is not None:
+        trainer.add_callback(_Improvements(stopping.patience, before, keep, stopping.drop))
+    if last is not None:
+        log.info("resuming from %s", last.name)
+        history = json.loads((last / "trainer_state.json").read_text())["log_history"]
+        if stopping is not None and is_over(validation_losses(history), before, stopping.patience):
+            return training_rows(history, before)  # it had stopped right before it was killed
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    return training_rows(trainer.state.log_history, before)
+
+
+def trainer_arguments(settings: Mapping[str, Any], work: Path, seed: int) -> TrainingArguments:
+    """The settings of ``train`` in transformers' words."""
+    return TrainingArguments(
         output_dir=str(work),
         max_steps=settings["steps"],
         per_device_train_batch_size=settings["batch_size"],
@@ -131,24 +239,6 @@ def train(
         dataloader_pin_memory=torch.cuda.is_available(),
         use_cpu=not torch.cuda.is_available(),
     )
-    trainer = _TokenMeanTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=list(examples),
-        eval_dataset=list(validation),
-        data_collator=collate,
-        callbacks=[_Milestones(milestones, keep, settings["resume_every"])],
-    )
-    trainer.remove_callback(PrinterCallback)
-    last = last_checkpoint(work)
-    if last is None:
-        before = trainer.evaluate()["eval_loss"] if validation else math.nan
-        (work / "before.json").write_text(json.dumps(before))
-    else:
-        log.info("resuming from %s", last.name)
-    trainer.train(resume_from_checkpoint=None if last is None else str(last))
-    history = [entry for entry in trainer.state.log_history if "loss" in entry or "eval_loss" in entry]
-    return training_rows(history, json.loads((work / "before.json").read_text()))
 
 
 def training_rows(history: Sequence[Mapping[str, float]], before: float) -> list[dict[str, float | None]]:
@@ -161,9 +251,16 @@ def training_rows(history: Sequence[Mapping[str, float]], before: float) -> list
         "grad_norm": "gradient_norm",
     }
     for entry in history:
+        if "loss" not in entry and "eval_loss" not in entry:  # the Trainer's closing words
+            continue
         row = rows.setdefault(int(entry["step"]), {"step": int(entry["step"])})
-        row.update({names[key]: float(value) for key, value in entry.items() if key in names})
+        row.update({names[key]: number(value) for key, value in entry.items() if key in names})
     return [rows[step] for step in sorted(rows)]
+
+
+def number(value: float) -> float:
+    """``value`` as it is after a resume: what was not a number comes back from JSON as the one NaN, without a sign."""
+    return math.nan if math.isnan(value) else float(value)
 
 
 def write_training_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -171,7 +268,7 @@ def write_training_table(path: str | Path, rows: Sequence[Mapping[str, Any]]) ->
     write_table(path, [{name: row.get(name) for name in SCHEMA.names} for row in rows], SCHEMA)
 
 
-def digest(model: Any, examples: Sequence[Example]) -> str:
+def digest(model: Any, data: Sequence[Sequence[Example]]) -> str:
     """A hash of what training starts from: weights, adapter settings and examples."""
     found = hashlib.sha256()
     for name, value in model.state_dict().items():
@@ -180,6 +277,17 @@ def digest(model: Any, examples: Sequence[Example]) -> str:
     for adapter, config in getattr(model, "peft_config", {}).items():
         described = {key: sorted(v) if isinstance(v, set) else str(v) for key, v in config.to_dict().items()}
         found.update(json.dumps([adapter, described], sort_keys=True).encode())
+    for examples in data:
+        found.update(fingerprint(examples).encode())
+    return found.hexdigest()
+
+
+def fingerprint(examples: Sequence[Example]) -> str:
+    """What tells examples from others: their own ``fingerprint`` if they state one, else a hash of them all."""
+    stated = getattr(examples, "fingerprint", None)
+    if stated is not None:
+        return str(stated)
+    found = hashlib.sha256()
     for example in examples:
         found.update(repr(example).encode())
     return found.hexdigest()
@@ -191,9 +299,15 @@ def fresh_unless_same(work: Path, identity: Mapping[str, Any]) -> None:
     text = json.dumps(identity, sort_keys=True)
     if work.exists() and (not marker.is_file() or marker.read_text() != text):
         log.info("%s: an unfinished run with other settings is dropped", work)
-        shutil.rmtree(work)
+        discard(work)
     work.mkdir(parents=True, exist_ok=True)
     marker.write_text(text)
+
+
+def discard(work: Path) -> None:
+    """Remove ``work``; killed half-way, it is dropped by the next run and never resumed."""
+    (work / "identity.json").unlink(missing_ok=True)
+    shutil.rmtree(work)
 
 
 def last_checkpoint(work: Path) -> Path | None:

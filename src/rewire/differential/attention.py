@@ -53,14 +53,19 @@ def attention_scores(queries: Tensor, keys: Tensor) -> Iterator[Tensor]:
 
 def compare_attention(attention: Tensor, log_attention: Tensor) -> dict[str, Tensor]:
     """[2, ..., S] of P and Q -> measure -> [...]: entropies and KL divergences, nats."""
-    entropy = -torch.linalg.vecdot(attention, log_attention)
+    entropy = -dot(attention, log_attention)
     difference = log_attention[1] - log_attention[0]
     return {
         "entropy_base": entropy[0],
         "entropy": entropy[1],
-        "attention_kl": torch.linalg.vecdot(attention[1], difference).clamp(min=0),
-        "attention_kl_reverse": (-torch.linalg.vecdot(attention[0], difference)).clamp(min=0),
+        "attention_kl": dot(attention[1], difference).clamp(min=0),
+        "attention_kl_reverse": (-dot(attention[0], difference)).clamp(min=0),
     }
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """[..., S] x 2 -> [...]: twice as fast as ``vecdot`` on pieces that stay in the cache."""
+    return (a * b).sum(dim=-1)
 
 
 def compare_spread(attention: Tensor, log_attention: Tensor, first: int, every: int) -> dict[str, Tensor]:
@@ -73,8 +78,8 @@ def compare_spread(attention: Tensor, log_attention: Tensor, first: int, every: 
     inequality = gini(attention, count)
     size = (log_attention[1] - log_attention[0]).abs_()
     apart = F.softplus(size, beta=-1).add_(math.log(2))  # log 2 - log(1 + exp -|d|)
-    twice = torch.linalg.vecdot(attention[0] + attention[1], apart)
-    twice -= torch.linalg.vecdot(torch.minimum(attention[0], attention[1]), size)
+    twice = dot(attention[0] + attention[1], apart)
+    twice -= dot(torch.minimum(attention[0], attention[1]), size)
     return {
         "gini_base": inequality[0],
         "gini": inequality[1],

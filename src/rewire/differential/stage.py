@@ -23,16 +23,15 @@ def write_differential(
     pairs: str | Path,
     settings: Mapping[str, Any],
     tables: Mapping[str, str | Path],
-    adapter: str | Path | None = None,
 ) -> None:
-    """Compare two model folders on the clean side of ``pairs``; ``adapter``: a PEFT adapter on the second one.
+    """Compare two model folders on the clean side of ``pairs``.
 
     ``settings``: the config's differential section. ``tables``: where to write ``layers``, ``heads`` (a row an example),
     ``neurons``, ``weights``, ``summary`` and ``critical_layers``.
     """
     ids, examples = read_pairs(pairs)
-    p, q = load(base), load(checkpoint, adapter)
-    names = (str(base), str(adapter or checkpoint))
+    p, q = load(base), load(checkpoint)
+    names = (str(base), str(checkpoint))
     read = tokens_read(examples)
     found, neurons = compare(p, q, read, ids, names, settings["positions"], settings["batch_tokens"])
     write_examples(found, tables["layers"], tables["heads"])

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
-from rewire.figures.frames import known, read_frame
+from rewire.figures.frames import known
 from rewire.figures.panels import bars, reference_line, rule
+from rewire.figures.strategies import BASE, FULL, STANDARD, WHOLE, in_order, read_bakeoff, sample_size
 from rewire.figures.style import BLUE, GREY, INK, ORANGE, blank, save, themed
 
 MEASURES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "facts": "Facts right"}
-WHOLE = ("base", "full")  # no adapter: shown first, for scale
-AGAINST = ("against_standard", "against_standard_low", "against_standard_high")
+DIFFERENCE = ("against_standard", "against_standard_low", "against_standard_high")
+DETECTABLE, VERDICT = "against_standard_detectable", "against_standard_verdict"
+AGAINST = (*DIFFERENCE, DETECTABLE, VERDICT)
 COLUMNS = (
     "strategy",
     "measure",
@@ -28,71 +33,110 @@ COLUMNS = (
     "parameter_share",
     *AGAINST,
 )
+FOUND = ("better", "worse")  # verdicts
+SHADE = "#dedede"
+ROW = 0.42  # inches a strategy
 
 
-def draw(table: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw a bake-off table. Errors: InputError that names the table if it is empty or lacks a column."""
-    save(figure(read_frame(table, COLUMNS), name), png, svg)
+def draw(table: str | Path, runs: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
+    """Draw a bake-off's tables. Errors: InputError that names the one that is empty or lacks a column."""
+    save(figure(*read_bakeoff(table, runs, COLUMNS, list(MEASURES)), name), png, svg)
 
 
 @themed
-def figure(table: pd.DataFrame, name: str) -> Figure:
-    """``table``: a row a strategy and measure, 0..100, its interval and its distance from ``standard``."""
-    found = list(dict.fromkeys(table["strategy"]))
-    order = [*(s for s in WHOLE if s in found), *(s for s in found if s not in WHOLE)]
-    compared = [s for s in order if s != "base"]  # so far off that it would squeeze the others
-    size = f"{int(table['articles'].max()):,} articles, up to {int(table['seeds'].max())} seeds"
+def figure(table: pd.DataFrame, runs: pd.DataFrame, name: str) -> Figure:
+    """``table``: a row a strategy and measure, its interval and its distance from ``standard``; ``runs``: a row a run."""
+    order = in_order(table["strategy"])
+    compared = [s for s in order if s != BASE]  # so far off that it would squeeze the others
     heights = [len(order), max(1, len(compared))]
-    out = blank(12.4, 2.0 + 0.42 * sum(heights), f"LoRA bake-off: {name} ({size}; mean, 95 % CI)")
+    out = blank(
+        12.4, 2.5 + ROW * sum(heights), f"LoRA bake-off: {name} ({sample_size(table)}; mean, 95 % CI)"
+    )
     panels = out.subplots(2, len(MEASURES), sharey="row", height_ratios=heights)
     for column, (measure, title) in enumerate(MEASURES.items()):
         rows = table[table["measure"] == measure].set_index("strategy")
-        scores(panels[0][column], rows.reindex(order), title)
+        scores(panels[0][column], rows.reindex(order), runs.set_index("strategy")[measure], title)
         differences(panels[1][column], rows.reindex(compared), title)
     for row, strategies in zip(panels, (order, compared), strict=True):
         labels = [label(s, table[table["strategy"] == s].iloc[0]) for s in strategies]
         row[0].set_yticks(range(len(strategies)), labels)
         row[0].set_ylim(max(1, len(strategies)) - 0.5, -0.5)
+    out.legend(handles=handles(), loc="outside lower left", ncols=5, handletextpad=0.5)
     return out
 
 
-def scores(axes: Axes, rows: pd.DataFrame, title: str) -> None:
+def handles() -> list[Line2D | Patch]:
+    point: dict[str, Any] = {"linestyle": "none", "marker": "o", "color": BLUE}
+    return [
+        Line2D([], [], **{**point, "linestyle": "-"}, label="mean and interval"),
+        Line2D([], [], **point, markersize=3, alpha=0.6, label="one run (seed)"),
+        Line2D([], [], **point, label="difference: better or worse"),
+        Line2D(
+            [], [], **point, markerfacecolor="white", markeredgecolor=BLUE, label="none found, or not tested"
+        ),
+        Patch(color=SHADE, label="true differences too small to be found with 80 % power"),
+    ]
+
+
+def scores(axes: Axes, rows: pd.DataFrame, runs: pd.Series, title: str) -> None:
     axes.set_title(title)
     axes.set_xlabel("F (%)" if title.startswith("ROUGE") else "of the names and numbers written (%)")
-    points(axes, rows[["mean", "low", "high"]])
-    if len(known(rows, "mean")):
-        axes.set_xlim(0, min(100.0, 1.12 * np.nanmax(rows[["mean", "high"]].to_numpy())) or 1.0)
+    if not points(axes, rows[["mean", "low", "high"]]):
+        return
+    for y, strategy in enumerate(rows.index):
+        values = runs[runs.index == strategy].to_numpy(dtype=float)
+        height = np.full(len(values), y + 0.27)
+        axes.scatter(values, height, s=9, color=colour(strategy), alpha=0.6, linewidths=0, zorder=2)
+    axes.set_xlim(0, min(100.0, 1.12 * np.nanmax(rows[["mean", "high"]].to_numpy())) or 1.0)
 
 
 def differences(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     axes.set_title(f"{title}: difference from standard")
     axes.set_xlabel("strategy − standard (points)")
-    points(axes, rows[list(AGAINST)])
-    if len(known(rows, AGAINST[0])):
-        reference_line(axes, vertical=True)
-        if "standard" in rows.index:
-            y = list(rows.index).index("standard")
-            hollow = {"markerfacecolor": "white", "markeredgecolor": ORANGE, "markeredgewidth": 1.4}
-            axes.plot(0, y, marker="o", markersize=5, **hollow)  # itself: no difference by definition
+    if not points(axes, rows[list(DIFFERENCE)]):
+        return
+    reference_line(axes, vertical=True)
+    numbers = np.append(rows[list(DIFFERENCE)].to_numpy(dtype=float).ravel(), 0.0)
+    low, high = np.nanmin(numbers), np.nanmax(numbers)
+    margin = 0.08 * (high - low) or 1.0
+    axes.set_xlim(low - margin, high + margin)  # a band that is wider reaches the edge
+    for y, (strategy, row) in enumerate(rows.iterrows()):
+        if np.isfinite(row[DETECTABLE]):
+            axes.barh(y, 2 * row[DETECTABLE], 0.72, -row[DETECTABLE], color=SHADE, linewidth=0, zorder=0.5)
+        if strategy == STANDARD:
+            axes.text(0, y, " reference ", color=GREY, ha="left" if high > -low else "right", va="center")
+        elif row[VERDICT] not in FOUND:
+            hollow: dict[str, Any] = {
+                "markerfacecolor": "white",
+                "markeredgecolor": colour(strategy),
+                "markeredgewidth": 1.3,
+            }
+            axes.plot(row[DIFFERENCE[0]], y, marker="o", markersize=5, zorder=5, **hollow)
 
 
 def label(strategy: str, row: pd.Series) -> str:
     """The strategy and, under it, its trainable parameters and their share of all."""
     if not np.isfinite(row["parameters"]):
-        return {"base": "base\nno training", "full": "full\nall parameters"}.get(strategy, strategy)
-    return f"{strategy}\n{int(row['parameters']):,} ({row['parameter_share']:.2g} %)"
+        return {BASE: "base\nno training", FULL: "full\nall parameters"}.get(strategy, strategy)
+    share = "all" if row["parameter_share"] == 100 else f"{row['parameter_share']:.2g} %"
+    return f"{strategy}\n{int(row['parameters']):,} ({share})"
 
 
-def points(axes: Axes, rows: pd.DataFrame) -> None:
-    """A point and interval a strategy: black without an adapter, orange for standard, blue for the rest."""
+def colour(strategy: str) -> str:
+    """Black without an adapter, orange for standard, blue for the rest."""
+    return INK if strategy in WHOLE else ORANGE if strategy == STANDARD else BLUE
+
+
+def points(axes: Axes, rows: pd.DataFrame) -> bool:
+    """A point and interval a strategy; False, and said so, where there is none."""
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     if not len(known(rows, rows.columns[0])):
         axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center", color=GREY)
-        return
+        return False
     for y, strategy in enumerate(rows.index):
-        colour = INK if strategy in WHOLE else ORANGE if strategy == "standard" else BLUE
-        bars(axes, rows.loc[[strategy]], [y], colour)
+        bars(axes, rows.loc[[strategy]], [y], colour(strategy))
     whole = sum(strategy in WHOLE for strategy in rows.index)
     if 0 < whole < len(rows):
         rule(axes, whole - 0.5)
+    return True

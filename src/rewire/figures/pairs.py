@@ -6,23 +6,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
-from seaborn.utils import relative_luminance
 
 from rewire import statistics
 from rewire.figures.frames import known, read_frame
 from rewire.figures.noise_floor import noise_floor
+from rewire.figures.overlap import heatmap
 from rewire.figures.panels import checkpoint_handles, legend, no_data, reference_line
 from rewire.figures.strips import ROW, group_axis, positions, strip
 from rewire.figures.style import (
-    FAINT,
-    INK,
     ORANGE,
-    SEQUENTIAL,
     blank,
     checkpoint_colours,
     checkpoint_label,
@@ -106,24 +101,3 @@ def overlaps(axes: Axes, agreement: pd.DataFrame, corruptions: Sequence[str]) ->
     bar = axes.figure.colorbar(mesh, ax=axes, label="edge Jaccard (0..1)\norange: noise floor")
     bar.outline.set_visible(False)
     bar.ax.hlines(floor, 0, 1, color=ORANGE, linewidth=[2.2, 1.2, 1.2])
-
-
-def heatmap(axes: Axes, values: np.ndarray, labels: Sequence[str]) -> QuadMesh:
-    """``values`` [n, n] with their numbers, the first row on top; grey cells were not measured."""
-    n = len(labels)
-    edges = np.arange(n + 1) - 0.5
-    mesh = axes.pcolormesh(
-        edges, edges, values, cmap=SEQUENTIAL, vmin=0, vmax=1, edgecolors="white", linewidth=0.8
-    )
-    for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
-        value = values[row, column]
-        colour = INK if relative_luminance(SEQUENTIAL(value)) > 0.408 else "white"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8.5, color=colour)
-    axes.set_facecolor(FAINT)
-    axes.set_xticks(range(n), labels, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(n), [""] * n)
-    axes.set_ylim(n - 0.5, -0.5)
-    axes.tick_params(length=0)
-    axes.grid(False)
-    axes.spines[:].set_visible(False)
-    return mesh

@@ -57,6 +57,7 @@ themed = rc_context(THEME)  # a decorator: the theme holds inside the function a
 def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
     """Write ``figure`` to both files, whole or not at all, with the same bytes for the same figure."""
     metadata: dict[str, Mapping[str, str | None]] = {"png": {"Software": None}, "svg": {"Date": None}}
+    settle_layout(figure)
     partial = {}
     for kind, path in (("png", Path(png)), ("svg", Path(svg))):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +65,17 @@ def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
         figure.savefig(partial[path], format=kind, dpi=DPI, metadata=metadata[kind])
     for path, written in partial.items():
         os.replace(written, path)
+
+
+def settle_layout(figure: Figure) -> None:
+    """Lay the panels out once and for all: the solver's last digits differ from time to time, so they are dropped."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (
+            round(float(length), 6) for length in axes.get_position(original=True).bounds
+        )
+        axes.set_position((left, bottom, width, height))
 
 
 def blank(width: float, height: float, title: str) -> Figure:

@@ -1,34 +1,41 @@
-"""Train one LoRA adapter: the same data, order and steps for every strategy, only the modules and the rank differ."""
+"""Train one run of the bake-off: the same data, order and steps for every strategy, only what is trained differs."""
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, get_peft_model
 from transformers import set_seed
 
-from rewire.checkpoints.finetuning import summary_examples
-from rewire.checkpoints.save import replace_folder
-from rewire.checkpoints.training import train, write_training_table
-from rewire.lora.strategies import adapter_sizes, choose_layers, plan
+from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name
+from rewire.checkpoints.save import replace_folder, save_checkpoint
+from rewire.checkpoints.stopping import best_step
+from rewire.checkpoints.training import EarlyStopping, discard, train, write_training_table
+from rewire.lora.adapter_files import add_adapter, save_adapter
+from rewire.lora.cost import cost_row, start_measuring, write_costs
+from rewire.lora.plan import Plan, make_plan
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table, schema, write_table
 
 PLAN = schema(
     strategy="string",
     seed="int32",
+    learning_rate="float64",
     layers="list<int32>",
-    rank="int32",
-    parameters="int64",
-    base_parameters="int64",
+    heads="list<string>",
+    ranks="list<int32>",  # of `modules`, one by one
+    modules="list<string>",
+    parameters="int64",  # that are trained
+    base_parameters="int64",  # of the base model that are not: 0 where every parameter is trained
+    best_step="int64",
+    best_loss="float64",  # nats a token, on the validation articles
+    steps="int64",  # until it stopped
 )
 
 
-def train_adapter(
+def train_run(
     base: str | Path,
     train_articles: str | Path,
     validation_articles: str | Path,
@@ -36,68 +43,90 @@ def train_adapter(
     strategy: str,
     seed: int,
     settings: Mapping[str, Any],
+    learning_rate: float,
     folder: str | Path,
     work: str | Path,
     language: str = "en",
+    cost: str | Path | None = None,
 ) -> None:
-    """Write ``folder``: a PEFT adapter, ``training.parquet`` and ``plan.parquet`` (layers, rank, parameters).
+    """Write ``folder``: a PEFT adapter (or, for ``adapter: false``, a transformers model with its tokenizer),
+    ``training.parquet`` and ``plan.parquet``; and the table ``cost``.
 
+    The weights are the best validated ones; those of step 0, the base model's, are never taken, but a run that does
+    not get below their loss within ``patience`` validations stops. ``seed`` decides the order of the articles (the
+    same for every strategy), the adapter's start, and a random strategy's draw.
     ``settings``: the config's lora section. ``work``: where an interrupted run resumes from; removed when done.
     """
     folder, work = Path(folder), Path(work)
     model, tokenizer = load_transformer(base), load_tokenizer(base)
-    sizes = adapter_sizes(model, settings["target_modules"])
-    n_layers = 1 + max(layer for layer, _ in sizes.values())
-    choice = settings["strategies"][strategy]["layers"]
-    layers = choose_layers(choice, n_layers, settings["critical_layers"], read_table(criticality), seed)
-    chosen = plan(sizes, layers, settings["rank"])
-    set_seed(seed)
-    adapted = get_peft_model(
-        model,
-        LoraConfig(
-            r=chosen.rank,
-            lora_alpha=chosen.rank * settings["alpha_per_rank"],
-            lora_dropout=settings["dropout"],
-            target_modules=chosen.modules,
-            fan_in_fan_out=is_conv1d(model, chosen.modules[0]),
-            task_type="CAUSAL_LM",
-        ),
-    )
+    plan = make_plan(model, settings, strategy, read_table(criticality), seed)
     context = context_length(model)
+    set_seed(seed)
+    if plan.ranks:
+        model = add_adapter(model, plan, settings)
+    kept = work / "kept"
+
+    def keep(current: Any, step: int) -> None:
+        if plan.ranks:
+            save_adapter(kept / checkpoint_name(step), current)
+        else:
+            save_checkpoint(kept / checkpoint_name(step), current, tokenizer)
+
+    recipe = {**settings["training"], "learning_rate": learning_rate}
+    timer = start_measuring()
+    rows = train(
+        model,
+        SummaryExamples(train_articles, tokenizer, context, language),
+        SummaryExamples(validation_articles, tokenizer, context, language),
+        recipe,
+        work,
+        validated_steps(recipe["steps"], settings["validate_every"]),
+        keep,
+        seed,
+        EarlyStopping(settings["patience"], lambda step: drop_before(kept, step)),
+        [timer],
+    )
+    run: dict[str, Any] = {"strategy": strategy, "seed": seed, "learning_rate": learning_rate}
+    row = run | plan_columns(plan) | outcome(rows)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    rows = train(
-        adapted,
-        summary_examples(train_articles, tokenizer, context, language),
-        summary_examples(validation_articles, tokenizer, context, language),
-        settings["training"],
-        work,
-        milestones=range(
-            settings["validate_every"], settings["training"]["steps"] + 1, settings["validate_every"]
-        ),
-        keep=lambda *_: None,
-        seed=seed,
-    )
-    adapted.save_pretrained(str(partial))
-    tidy(partial / "adapter_config.json")
+    shutil.copytree(kept / checkpoint_name(row["best_step"]), partial)
     write_training_table(partial / "training.parquet", rows)
-    row = {"strategy": strategy, "seed": seed, "layers": chosen.layers, "rank": chosen.rank}
-    counts = {
-        "parameters": chosen.parameters,
-        "base_parameters": sum(p.numel() for p in model.parameters()) - chosen.parameters,
-    }
-    write_table(partial / "plan.parquet", [{**row, **counts}], PLAN)
+    write_table(partial / "plan.parquet", [row], PLAN)
+    if cost is not None:
+        write_costs(cost, [cost_row(timer, row["steps"], **run)])
     replace_folder(partial, folder)
-    shutil.rmtree(work)
+    discard(work)
 
 
-def is_conv1d(model: Any, module: str) -> bool:
-    """Whether a module keeps its weight as [in, out], as GPT-2 does."""
-    return type(model.get_submodule(module)).__name__ == "Conv1D"
+def validated_steps(steps: int, every: int) -> list[int]:
+    """Each ``every``-th step, and the last."""
+    return sorted({*range(every, steps + 1, every), steps})
 
 
-def tidy(config: Path) -> None:
-    """Same bytes for the same adapter: peft writes sets in no fixed order."""
-    content = json.loads(config.read_text())
-    content["target_modules"] = sorted(content["target_modules"])
-    config.write_text(json.dumps(content, indent=2, sort_keys=True))
+def drop_before(kept: Path, step: int) -> None:
+    """Remove what was kept at steps before ``step``."""
+    for folder in sorted(kept.iterdir()):
+        if not folder.name.startswith(".") and folder.name < checkpoint_name(step):
+            shutil.rmtree(folder)
+
+
+def plan_columns(plan: Plan) -> dict[str, Any]:
+    return {
+        "layers": plan.layers,
+        "heads": [f"a{layer}.h{head}" for layer, head in plan.heads],
+        "ranks": list(plan.ranks.values()),
+        "modules": list(plan.ranks),
+        "parameters": plan.parameters,
+        "base_parameters": plan.frozen,
+    }
+
+
+def outcome(rows: Sequence[Mapping[str, float | None]]) -> dict[str, Any]:
+    """The best step and its validation loss, and the last step, of a training table's rows."""
+    losses = {
+        int(row["step"] or 0): float(loss) for row in rows if (loss := row.get("validation_loss")) is not None
+    }
+    best = best_step(losses)
+    assert best is not None  # the last step is always validated
+    return {"best_step": best, "best_loss": losses[best], "steps": max(losses)}

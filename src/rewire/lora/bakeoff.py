@@ -1,19 +1,28 @@
-"""The bake-off's table: every strategy's measures with intervals, and its distance from standard and random."""
+"""The bake-off's table: every strategy's measures with intervals, and a verdict against standard and random."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rewire import statistics
+from rewire import crossed, statistics
+from rewire.crossed import Contrast
 from rewire.errors import InputError
+from rewire.lora.runs import LoraRun, read_articles
 from rewire.rouge import ROUGE
-from rewire.tables import read_table, schema, write_table
+from rewire.tables import schema, write_table
 
 REFERENCES = ("standard", "random")
+BASE = "base"
+SUMMARY_MEASURES = (*ROUGE, "facts")
+RUN_MEASURES = ("validation_loss", "steps_to_standard")  # one number a run, none an article; lower is better
+BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference found"
+PARTS = ("", "_low", "_high", "_p", "_q", "_detectable")
 SCHEMA = schema(
     strategy="string",
     measure="string",
@@ -24,81 +33,142 @@ SCHEMA = schema(
     seeds="int32",
     parameters="int64",
     parameter_share="float64",
-    **{f"against_{name}{part}": "float64" for name in REFERENCES for part in ("", "_low", "_high")},
+    **{
+        f"against_{name}{part}": "string" if part == "_verdict" else "float64"
+        for name in REFERENCES
+        for part in (*PARTS, "_verdict")
+    },
 )
 
-Run = tuple[str, int]  # strategy, seed
+
+@dataclass(frozen=True)
+class Entry:
+    """A strategy: its seeds in order, and each measure of its runs, [seeds, articles, 1] (articles is 1: none)."""
+
+    seeds: list[int]
+    values: Mapping[str, np.ndarray]
+    size: Mapping[str, Any]
 
 
-def write_bakeoff(
-    summaries: Mapping[Run, str | Path],
-    plans: Mapping[Run, str | Path],
-    whole: Mapping[str, str | Path],
-    path: str | Path,
-) -> None:
-    """One row a strategy and measure (ROUGE F 0..100, fact share 0..100).
+def write_bakeoff(runs: Sequence[LoraRun], base: str | Path, path: str | Path, alpha: float = 0.05) -> None:
+    """One row a strategy and measure: ROUGE F and facts right 0..100, validation loss in nats a token, training steps.
 
-    ``summaries``, ``plans``: tables of every run. ``whole``: summaries of ``base`` and ``full`` fine-tuning, for
-    scale. Intervals and differences are over articles, each article's value a mean over the strategy's seeds.
+    ``base``: summaries of the model without training, for scale. It has differences with intervals but takes no part in
+    the tests: a difference that is no question would, in a family of tests, make every other look surer.
+    Intervals and tests: ``rewire.crossed``, over articles and seeds; validation loss and steps have no articles and no
+    interval below 5 seeds. The mean of the steps is restricted: a run that never reaches standard's loss, as about half
+    of standard's own never do, counts with the steps of the longest run.
+    q: Benjamini-Hochberg over the strategies of one measure and reference; the verdict follows from q <= ``alpha`` and
+    the sign; detectable: the smallest true difference that would have been found with 80 % power.
+    Errors: InputError that names the table of ``base`` if its articles are not the runs'.
     """
-    by_strategy: dict[str, list[Mapping[str, np.ndarray]]] = {}
-    ids: list[str] | None = None
-    for (strategy, _), file in [*summaries.items(), *(((name, 0), file) for name, file in whole.items())]:
-        table = read_table(file)
-        if ids is not None and table["id"].to_pylist() != ids:
-            raise InputError(f"{file}: its articles differ from the other runs'")
-        ids = table["id"].to_pylist()
-        by_strategy.setdefault(strategy, []).append(article_measures(table))
-    means = {name: average(runs) for name, runs in by_strategy.items()}
-    sizes = {strategy: read_table(file).to_pylist()[0] for (strategy, _), file in plans.items()}
-    rows = []
-    for strategy, measured in means.items():
-        for measure, values in measured.items():
-            estimate = statistics.mean(values)
-            rows.append(
-                {
-                    "strategy": strategy,
-                    "measure": measure,
-                    "mean": estimate.value,
-                    "low": estimate.low,
-                    "high": estimate.high,
-                    "articles": len(values),
-                    "seeds": len(by_strategy[strategy]),
-                    **size(sizes.get(strategy)),
-                    **against(measure, strategy, means),
-                }
-            )
+    _, untrained = read_articles(base, runs[0].ids if runs else None)
+    entries = entries_of(runs)
+    if BASE in entries:
+        raise InputError(f"lora.strategies.{BASE}: this name is the model's without training, choose another")
+    entries[BASE] = Entry([0], {name: values[None, :, None] for name, values in untrained.items()}, {})
+    compared = {
+        measure: [differences(entries, measure, name, alpha) for name in REFERENCES if name in entries]
+        for measure in (*SUMMARY_MEASURES, *RUN_MEASURES)
+    }
+    rows = [
+        row(strategy, measure, entry, [found[strategy] for found in compared[measure] if strategy in found])
+        for strategy, entry in entries.items()
+        for measure in entry.values
+    ]
     write_table(path, rows, SCHEMA)
 
 
-def article_measures(table: Any) -> dict[str, np.ndarray]:
-    """[articles] of each measure."""
-    columns = {name: table[name].to_numpy() for name in ROUGE}
-    generated = np.maximum(table["facts_generated"].to_numpy(), 1)
-    columns["facts"] = 100 * table["facts_right"].to_numpy() / generated
-    return columns
+def entries_of(runs: Sequence[LoraRun]) -> dict[str, Entry]:
+    """The strategies in the order of their first run."""
+    reached = any(run.row["steps_to_standard"] is not None for run in runs)
+    horizon = max(run.row["steps"] for run in runs) if reached else None
+    entries = {}
+    for strategy in dict.fromkeys(run.strategy for run in runs):
+        own = sorted((run for run in runs if run.strategy == strategy), key=lambda run: run.seed)
+        values = {name: np.stack([run.articles[name] for run in own])[..., None] for name in SUMMARY_MEASURES}
+        values |= {name: run_values([run.row for run in own], name, horizon) for name in RUN_MEASURES}
+        size = {
+            "parameters": round(np.mean([run.row["parameters"] for run in own])),
+            "parameter_share": float(np.mean([run.row["parameter_share"] for run in own])),
+        }
+        entries[strategy] = Entry([run.seed for run in own], values, size)
+    return entries
 
 
-def average(runs: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.mean([run[name] for run in runs], axis=0) for name in runs[0]}
+def run_values(rows: Sequence[Mapping[str, Any]], measure: str, horizon: int | None) -> np.ndarray:
+    """[seeds, 1, 1] of a measure of runs; ``horizon``: the steps of a run that never reached standard's loss."""
+    missing = horizon if measure == "steps_to_standard" else None
+    numbers = [missing if row[measure] is None else row[measure] for row in rows]
+    return np.array(numbers, dtype=float)[:, None, None]  # None becomes NaN
 
 
-def size(plan: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Trainable parameters, and their share of base and adapter parameters together in percent."""
-    if plan is None:
-        return {}
-    total = plan["parameters"] + plan["base_parameters"]
-    return {"parameters": plan["parameters"], "parameter_share": 100 * plan["parameters"] / total}
-
-
-def against(measure: str, strategy: str, means: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, float]:
-    out: dict[str, float] = {}
-    for reference in REFERENCES:
-        if reference in means and reference != strategy:
-            difference = statistics.mean_difference(means[strategy][measure], means[reference][measure])
-            out[f"against_{reference}"] = difference.value
-            out[f"against_{reference}_low"], out[f"against_{reference}_high"] = (
-                difference.low,
-                difference.high,
-            )
+def row(strategy: str, measure: str, entry: Entry, compared: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    values, over_articles = entry.values[measure], measure in SUMMARY_MEASURES
+    found = crossed.contrast([values], over_articles)
+    out = {
+        "strategy": strategy,
+        "measure": measure,
+        "mean": number(found.value),
+        "low": number(found.low),
+        "high": number(found.high),
+        "articles": values.shape[1] if over_articles else None,
+        "seeds": len(entry.seeds),
+        **entry.size,
+    }
+    for columns in compared:
+        out |= columns
     return out
+
+
+def differences(
+    entries: Mapping[str, Entry], measure: str, reference: str, alpha: float
+) -> dict[str, dict[str, Any]]:
+    """Strategy -> its columns against ``reference``."""
+    standard = entries[reference]
+    found: dict[str, Contrast] = {}
+    for strategy, entry in entries.items():
+        if strategy != reference and measure in entry.values:
+            # one seed, one order of the training data: such runs are pairs
+            paired = entry.seeds == standard.seeds and strategy != BASE
+            parts = crossed.difference(entry.values[measure], standard.values[measure], paired)
+            found[strategy] = crossed.contrast(parts, measure in SUMMARY_MEASURES)
+    tested = [name for name in found if name != BASE]
+    q = dict(
+        zip(
+            tested, statistics.benjamini_hochberg([found[name].p[0] for name in tested]).tolist(), strict=True
+        )
+    )
+    family = sum(math.isfinite(value) for value in q.values())
+    return {
+        name: {
+            f"against_{reference}{part}": value
+            for part, value in comparison(contrast, q.get(name), family, measure, alpha).items()
+        }
+        for name, contrast in found.items()
+    }
+
+
+def comparison(
+    found: Contrast, q: float | None, family: int, measure: str, alpha: float
+) -> dict[str, float | str | None]:
+    """The columns of a difference by their endings; ``q``: None where it is not tested, NaN where it cannot be."""
+    out: dict[str, float | str | None] = {
+        "": number(found.value),
+        "_low": number(found.low),
+        "_high": number(found.high),
+    }
+    if q is not None and math.isfinite(q):
+        better = (found.value[0] > 0) != (measure in RUN_MEASURES)
+        out |= {
+            "_p": number(found.p),
+            "_q": q,
+            "_detectable": number(crossed.detectable(found, family, alpha)),
+            "_verdict": NO_DIFFERENCE if q > alpha else BETTER if better else WORSE,
+        }
+    return out
+
+
+def number(value: np.ndarray) -> float | None:
+    """The only element; None where it is not finite."""
+    return float(value[0]) if np.isfinite(value[0]) else None

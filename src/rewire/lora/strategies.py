@@ -1,90 +1,201 @@
-"""Which layers get an adapter, and at what rank the budgets match. Definitions: docs/definitions.md, "Bake-off"."""
+"""Which layers, or heads, a strategy puts its adapter on. Definitions: docs/definitions.md, "Bake-off".
+
+A strategy is an entry of the config's ``lora.strategies``. A new way to choose layers is one function here:
+
+    @layer_choice("first")
+    def first(candidates: Candidates) -> list[int]:
+        return list(range(candidates.count))
+"""
 
 from __future__ import annotations
 
 import math
 import random
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from rewire.errors import InputError
 
-CHOICES = ("all", "differential", "circuit", "circuit_raw", "random")
-TOLERANCE = 0.01  # trainable parameters match within this share
+CRITERIA = ("differential", "circuit", "circuit_raw")
+HEAD_CRITERIA = ("circuit", "circuit_raw")
+
+Head = tuple[int, int]  # layer, head
+Place = TypeVar("Place", int, Head)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """One adapter: full names of the modules it is put on, the layers they are in, the rank, trainable parameters."""
+class Strategy:
+    """An entry of ``lora.strategies``; ``draws`` is how many random draws the workflow makes of it."""
 
-    modules: list[str]
-    layers: list[int]
-    rank: int
-    parameters: int
+    layers: str = "all"
+    least: bool = False  # the least critical, not the most
+    count: int | None = None  # layers (or heads) to take, else lora.critical_layers (lora.critical_heads)
+    rank: int | None = None  # this rank as it is: the budget is not matched
+    higher: str | None = None  # of `layers`, those most critical by this choice get ...
+    ratio: float = 4.0  # ... about this many times the rank of the others
+    heads: str | None = None  # on the attention of the most changed heads alone
+    adapter: bool = True  # without one every parameter is trained
+    draws: int | None = None
 
 
-def choose_layers(choice: str, n_layers: int, count: int, criticality: pa.Table, seed: int) -> list[int]:
-    """The layers of a strategy: ``all``, the ``count`` most changed by a criterion, or ``count`` at random.
+@dataclass(frozen=True)
+class Candidates:
+    """What a choice of layers may look at. ``criticality``: criterion -> [layers], the higher the more critical."""
 
-    ``criticality``: rows criterion, layer, value. ``random`` draws anew for each seed.
+    n_layers: int
+    criticality: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    count: int = 1
+    draw: int = 0  # number of the random draw: the run's seed
+    least: bool = False
+
+
+LayerChoice = Callable[[Candidates], list[int]]
+LAYERS: dict[str, LayerChoice] = {}  # what `layers` and `higher` may name
+
+
+def layer_choice(name: str) -> Callable[[LayerChoice], LayerChoice]:
+    """Register a function under the name that ``layers`` and ``higher`` of a strategy use."""
+
+    def register(function: LayerChoice) -> LayerChoice:
+        LAYERS[name] = function
+        return function
+
+    return register
+
+
+@layer_choice("all")
+def every_layer(candidates: Candidates) -> list[int]:
+    return list(range(candidates.n_layers))
+
+
+@layer_choice("last")
+def last_layers(candidates: Candidates) -> list[int]:
+    return list(range(candidates.n_layers - candidates.count, candidates.n_layers))
+
+
+@layer_choice("random")
+def random_draw(candidates: Candidates) -> list[int]:
+    return random_layers(candidates.n_layers, candidates.count, candidates.draw)
+
+
+def by_criterion(name: str) -> LayerChoice:
+    """The ``count`` most (or least) critical layers by a criterion; of equals the earlier ones."""
+
+    def choose(candidates: Candidates) -> list[int]:
+        if name not in candidates.criticality:
+            raise InputError(f"criticality: no layer has the criterion {name!r}")
+        values = dict(enumerate(candidates.criticality[name]))
+        return sorted(extremes(values, candidates.count, candidates.least))
+
+    return choose
+
+
+for criterion in CRITERIA:
+    LAYERS[criterion] = by_criterion(criterion)
+
+
+def read_strategy(settings: Mapping[str, Any], name: str) -> Strategy:
+    """Entry ``name`` of ``settings["strategies"]``. Errors: InputError that names the key and what is allowed."""
+    entries, key = settings["strategies"], f"lora.strategies.{name}"
+    if name not in entries:
+        raise InputError(f"lora.strategies: no strategy {name!r}, only {', '.join(sorted(entries))}")
+    known = [part.name for part in fields(Strategy)]
+    for unknown in sorted(set(entries[name]) - set(known)):
+        raise InputError(f"{key}.{unknown}: unknown key, a strategy has {', '.join(known)}")
+    strategy = Strategy(**entries[name])
+    allowed = {"layers": LAYERS, "higher": LAYERS, "heads": HEAD_CRITERIA}
+    for part, names in allowed.items():
+        if (value := getattr(strategy, part)) is not None and value not in names:
+            raise InputError(f"{key}.{part}: {value!r} is not one of {', '.join(names)}")
+    check_together(strategy, key)
+    return strategy
+
+
+def check_together(strategy: Strategy, key: str) -> None:
+    """InputError for keys of a strategy that contradict each other."""
+    if strategy.least and not strategy.heads and strategy.layers not in CRITERIA:
+        raise InputError(f"{key}.least: needs layers that are one of {', '.join(CRITERIA)}")
+    if strategy.ratio <= 0:
+        raise InputError(f"{key}.ratio: {strategy.ratio} is not above 0")
+    if strategy.rank is not None and strategy.rank < 1:
+        raise InputError(f"{key}.rank: {strategy.rank} is not at least 1")
+    if strategy.heads and (strategy.higher or strategy.layers != "all"):
+        raise InputError(f"{key}.heads: goes without layers and higher")
+    untouched = Strategy(adapter=False, ratio=strategy.ratio, draws=strategy.draws)
+    if not strategy.adapter and strategy != untouched:
+        raise InputError(f"{key}.adapter: false trains every parameter and goes without the other keys")
+
+
+def choose_layers(
+    choice: str,
+    n_layers: int,
+    count: int,
+    criticality: pa.Table,
+    draw: int,
+    least: bool = False,
+    key: str = "lora.critical_layers",
+) -> list[int]:
+    """The layers, in order, that ``choice`` takes: all, or ``count`` of them.
+
+    ``criticality``: rows criterion, layer, head, value. ``draw``: number of a random draw. ``key``: what the config
+    calls ``count``. Errors: InputError for a choice that is not known, or more layers than there are.
     """
-    if choice == "all":
-        return list(range(n_layers))
-    if not 1 <= count <= n_layers:
-        raise InputError(f"lora.critical_layers is {count}; the model has {n_layers} layers")
-    if choice == "random":
-        return random_layers(n_layers, count, seed)
-    values = [row for row in criticality.to_pylist() if row["criterion"] == choice]
+    if choice not in LAYERS:
+        raise InputError(f"lora strategy layers {choice!r} is not one of {', '.join(LAYERS)}")
+    if choice != "all" and not 1 <= count <= n_layers:
+        raise InputError(f"{key} is {count}; the model has {n_layers} layers")
+    candidates = Candidates(n_layers, layer_values(criticality, n_layers), count, draw, least)
+    layers = sorted(set(LAYERS[choice](candidates)))
+    if not layers or layers[0] < 0 or layers[-1] >= n_layers:
+        raise InputError(
+            f"lora strategy layers {choice!r} chose {layers}; the model has layers 0..{n_layers - 1}"
+        )
+    return layers
+
+
+def layer_values(criticality: pa.Table, n_layers: int) -> dict[str, list[float]]:
+    """criterion -> [layers] of a criticality table. Errors: InputError if its layers are not the model's."""
+    found: dict[str, dict[int, float]] = {}
+    for row in criticality.to_pylist():
+        if row["head"] is None:
+            found.setdefault(row["criterion"], {})[row["layer"]] = row["value"]
+    for name, values in found.items():
+        if sorted(values) != list(range(n_layers)):
+            raise InputError(f"criticality: {len(values)} layers by {name}; the model has {n_layers}")
+    return {name: [values[layer] for layer in range(n_layers)] for name, values in found.items()}
+
+
+def choose_heads(
+    choice: str, count: int, criticality: pa.Table, least: bool = False, key: str = "lora.critical_heads"
+) -> list[Head]:
+    """The ``count`` most (or least) changed heads by a criterion, in order; of equals the earlier ones."""
+    values = {
+        (row["layer"], row["head"]): row["value"]
+        for row in criticality.to_pylist()
+        if row["criterion"] == choice and row["head"] is not None
+    }
     if not values:
-        raise InputError(f"lora strategy layers {choice!r} is not one of {', '.join(CHOICES)}")
-    best = sorted(values, key=lambda row: (-row["value"], row["layer"]))[:count]
-    return sorted(row["layer"] for row in best)
+        raise InputError(f"criticality: no head has the criterion {choice!r}")
+    if not 1 <= count <= len(values):
+        raise InputError(f"{key} is {count}; the model has {len(values)} heads")
+    return sorted(extremes(values, count, least))
 
 
-def random_layers(n_layers: int, count: int, seed: int) -> list[int]:
-    """Draw number ``seed`` of ``count`` layers; no draw repeats one before it as long as there are others left."""
+def extremes(values: Mapping[Place, float], count: int, least: bool) -> list[Place]:
+    """The ``count`` places of the highest (or lowest) values; of equals the earlier ones."""
+    sign = 1 if least else -1
+    return sorted(values, key=lambda place: (sign * values[place], place))[:count]
+
+
+def random_layers(n_layers: int, count: int, draw: int) -> list[int]:
+    """Draw number ``draw`` of ``count`` layers; no draw repeats one before it as long as there are others left."""
     source = random.Random("lora layers")
     draws: list[list[int]] = []
-    while len(draws) <= seed:
-        draw = sorted(source.sample(range(n_layers), count))
-        if draw not in draws or len(draws) >= math.comb(n_layers, count):
-            draws.append(draw)
-    return draws[seed]
-
-
-def adapter_sizes(transformer: Any, targets: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Module name -> (layer, parameters at rank 1) of every module of a block that ``targets`` names by its ending."""
-    sizes: dict[str, tuple[int, int]] = {}
-    endings: set[str] = set()
-    for name, module in transformer.named_modules():
-        layer = re.search(r"\.(\d+)\.(.+)$", name)
-        weight = getattr(module, "weight", None)
-        if layer is None or weight is None or weight.dim() != 2:
-            continue
-        endings.add(layer.group(2))
-        if any(layer.group(2) == target or layer.group(2).endswith("." + target) for target in targets):
-            sizes[name] = (int(layer.group(1)), sum(weight.shape))
-    for target in targets:
-        if not any(name.endswith("." + target) for name in sizes):
-            raise InputError(
-                f"lora.target_modules: no module {target!r}; the model has {', '.join(sorted(endings))}"
-            )
-    return sizes
-
-
-def plan(sizes: Mapping[str, tuple[int, int]], layers: Sequence[int], reference_rank: int) -> Plan:
-    """An adapter on ``layers`` with as many parameters, within 1 %, as ``reference_rank`` has on all layers."""
-    budget = reference_rank * sum(size for _, size in sizes.values())
-    modules = [name for name, (layer, _) in sizes.items() if layer in layers]
-    unit = sum(sizes[name][1] for name in modules)
-    rank = max(1, round(budget / unit))
-    if abs(rank * unit - budget) > TOLERANCE * budget:
-        raise InputError(
-            f"lora: no rank on layers {list(layers)} gives {budget} trainable parameters within 1 %; the nearest, "
-            f"rank {rank}, gives {rank * unit}"
-        )
-    return Plan(modules, sorted(layers), rank, rank * unit)
+    while len(draws) <= draw:
+        found = sorted(source.sample(range(n_layers), count))
+        if found not in draws or len(draws) >= math.comb(n_layers, count):
+            draws.append(found)
+    return draws[draw]
