@@ -62,8 +62,9 @@ include: "workflow/rules/figures.smk"
 
 
 rule all:
-    """The whole study: every figure and the claims table."""
+    """The whole study: every figure, the claims table, and what the bake-off cost."""
     default_target: True
     input:
         rules.figures.input,
         rules.claims.input,
+        rules.bakeoff.input,

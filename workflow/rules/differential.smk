@@ -55,7 +55,9 @@ rule compare_with_last:
     """The same for a LoRA model against the fine-tuned checkpoint."""
     input:
         code=code("differential.py"),
-        base=last_checkpoint(FOLDER),
+        base=lambda wildcards: FOLDER.format(
+            **wildcards, checkpoint=last(wildcards.model)
+        ),
         checkpoint=f"{CELL}/{LORA_STANDARD}",
         pairs=CLEAN_PAIRS,
     output:
