@@ -1,6 +1,6 @@
 # `make` runs the study on the built-in default, `make test` checks everything. Both set up .venv first.
 PYTHON ?= python3
-CORES ?= 8
+CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 
 .PHONY: run test check format

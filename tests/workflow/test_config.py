@@ -13,7 +13,7 @@ def copy(make_copy):
 
 @pytest.mark.parametrize(
     "preset",
-    [None, "smoke", "gpt2-cnn_dailymail", "gpt2-xsum", "gpt2-multi_news", "own-files", "adder"],
+    [None, "smoke", "gpt2-cnn_dailymail", "gpt2-xsum", "gpt2-multi_news", "own-files", "adder", "bakeoff"],
 )
 def test_presets_build_their_graph_of_jobs(copy, preset, tmp_path):
     environment = {"REWIRE_MATERIAL": str(tmp_path)}

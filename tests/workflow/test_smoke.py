@@ -27,7 +27,11 @@ FIGURES = (
     "circuit",
     "circuit_evolution",
     "bakeoff",
+    "bakeoff_losses",
+    "bakeoff_parameters",
+    "bakeoff_circuits",
 )
+STRATEGIES = ("full", "standard", "targeted", "circuit", "random")
 CELL = "small/newswire"
 
 
@@ -81,19 +85,38 @@ def test_faithfulness_comes_with_its_nulls(smoke):
     assert sorted(path.parent.name for path in folder.glob("*/criteria.parquet")) == ["base", "final"]
 
 
-def test_adapters_have_matched_budgets(smoke):
-    plans = [
-        pq.read_table(path).to_pylist()[0]
-        for path in (smoke.folder / "results/lora" / CELL).glob("*/seed-*/adapter/plan.parquet")
-    ]
-    assert len(plans) == 4 and {plan["strategy"] for plan in plans} == {
-        "standard",
-        "targeted",
-        "circuit",
-        "random",
-    }
-    reference = next(plan["parameters"] for plan in plans if plan["strategy"] == "standard")
-    assert all(abs(plan["parameters"] - reference) <= 0.01 * reference for plan in plans)
+def test_the_bakeoff_is_a_fair_contest(smoke):
+    folder = smoke.folder / "results/lora" / CELL
+    runs = pq.read_table(folder / "runs.parquet").to_pandas()
+    assert runs.groupby("strategy")["seed"].apply(list).to_dict() == dict.fromkeys(STRATEGIES, [0, 1])
+    adapted = runs[runs["strategy"] != "full"]["parameters"]
+    reference = runs[runs["strategy"] == "standard"]["parameters"].iloc[0]
+    assert ((adapted - reference).abs() <= 0.01 * reference).all()
+    assert set(pq.read_table(folder / "bakeoff.parquet")["strategy"].to_pylist()) == {"base", *STRATEGIES}
+    for strategy in STRATEGIES:
+        tuning = pq.read_table(folder / strategy / "tuning.parquet").to_pylist()
+        assert [row["learning_rate"] for row in tuning if row["chosen"]] == [0.004]
+    costs = (smoke.folder / "logs/lora" / CELL / "costs.tsv").read_text().splitlines()
+    assert len(costs) == 1 + 2 * len(STRATEGIES)
+
+
+def test_adapters_are_standard_peft_ones(smoke):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    checkpoints = smoke.folder / "results/checkpoints" / CELL
+    adapter = smoke.folder / "results/lora" / CELL / "circuit/seed-0/adapter"
+    base = AutoModelForCausalLM.from_pretrained(checkpoints / "base")
+    merged = PeftModel.from_pretrained(base, adapter).merge_and_unload().state_dict()
+    same = AutoModelForCausalLM.from_pretrained(checkpoints / "lora-circuit").state_dict()
+    assert all(value.allclose(same[name], atol=1e-6) for name, value in merged.items())
+
+
+def test_adapted_models_go_through_the_stages_of_any_checkpoint(smoke):
+    table = pq.read_table(smoke.folder / "results/lora" / CELL / "circuits.parquet").to_pandas()
+    assert set(table["model"]) == {"final", *STRATEGIES} and {"base", "final"} <= set(table["reference"])
+    target = f"results/faithfulness/{CELL}/lora-standard/curve.parquet"
+    assert smoke.planned(target) == {"evaluate_circuit": 1}
 
 
 def test_a_second_run_has_nothing_to_do(smoke):
@@ -143,7 +166,7 @@ def test_a_changed_setting_reruns_its_stage(smoke):
     content["summaries"]["max_new_tokens"] += 1
     (smoke.folder / "config/changed.yaml").write_text(yaml.safe_dump(content))
     planned = smoke.planned(preset="config/changed.yaml")
-    assert planned["summarize"] == 2 and planned["summarize_adapter"] == 4
+    assert planned["summarize"] == 2 and planned["summarize_adapter"] == 10
     assert not {"pretrain", "finetune", "train_adapter", "find_circuit", "build_pairs"} & set(planned)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 from functools import lru_cache
 from pathlib import Path
@@ -82,6 +83,18 @@ STRATEGIES = sorted(
     key=lambda name: (*[name != known for known in KNOWN.split()], name),
 )
 SEEDS = config["lora"]["seeds"]
+# ways to choose layers: the criteria, and the functions that the library registers
+CHOICES = ["differential", "circuit", "circuit_raw"] + re.findall(
+    r'^@layer_choice\("(\w+)"\)',
+    (SOURCE / "rewire/lora/strategies.py").read_text(),
+    re.MULTILINE,
+)
+for name, declared in config["lora"]["strategies"].items():
+    for key in {"layers", "higher"} & set(declared):
+        if declared[key] not in CHOICES:
+            raise WorkflowError(
+                f"config: lora.strategies.{name}.{key}: {declared[key]!r} is not one of {', '.join(CHOICES)}"
+            )
 # what the first seed of each strategy trained, as checkpoints
 ADAPTED = {f"lora-{strategy}" for strategy in STRATEGIES}
 
