@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from lora.lora_settings import files, inputs, lora, run
 
 from rewire.errors import InputError
 from rewire.lora import tuning
-from rewire.lora.cost import COLUMNS, read_costs
+from rewire.lora.cost_table import COLUMNS, read_costs
 from rewire.lora.tuning import SCHEMA, choose, chosen_rate, tune
+from rewire.pretrained import load_tokenizer, load_transformer
 from rewire.tables import read_table, write_table
 
 RATES = [1e-4, 0.1, 100.0]
@@ -27,7 +29,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tuned(base: Path, data: Path, out: Path, **changes: Any) -> Path:
     settings = lora(learning_rates=RATES) | changes
     where = (out / "adapter", out / "tuning.parquet", out / "work")
-    tune(base, *files(data), "circuit", 0, settings, *where, cost=out / "cost.tsv")
+    more = {"cost": out / "cost.tsv", "checkpoint": out / "checkpoint"}
+    tune(base, *files(data), "circuit", 0, settings, *where, **more)
     return out
 
 
@@ -43,7 +46,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_the_table_and_the_chosen_run(
     whole: Path, tiny_model_folder: Path, data: Path, tmp_path: Path
 ) -> None:
-    assert sorted(path.name for path in whole.iterdir()) == ["adapter", "cost.tsv", "tuning.parquet"]
+    assert sorted(path.name for path in whole.iterdir()) == [
+        "adapter",
+        "checkpoint",
+        "cost.tsv",
+        "tuning.parquet",
+    ]
     table = read_table(whole / "tuning.parquet")
     assert table.schema == SCHEMA
     rows = table.to_pylist()
@@ -135,3 +143,10 @@ def test_a_table_without_one_choice_is_named(tmp_path: Path) -> None:
     write_table(path, [{"best_loss": 1.0}], SCHEMA.remove(SCHEMA.get_field_index("chosen")))
     with pytest.raises(InputError, match=r"t.parquet: not a tuning table"):
         chosen_rate(path)
+
+
+def test_the_chosen_model_is_a_checkpoint_too(whole: Path, tiny_model_folder: Path) -> None:
+    merged = load_transformer(tiny_model_folder, whole / "adapter").state_dict()
+    saved = load_transformer(whole / "checkpoint").state_dict()
+    assert all(torch.equal(value, saved[name]) for name, value in merged.items())
+    assert load_tokenizer(whole / "checkpoint").eos_token_id == load_tokenizer(tiny_model_folder).eos_token_id

@@ -61,6 +61,7 @@ rule tune_strategy:
         adapter=directory(f"{LORA}/{{strategy}}/seed-{SEEDS[0]}/adapter"),
         tuning=f"{LORA}/{{strategy}}/tuning.parquet",
         cost="logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv",
+        checkpoint=directory(f"{CELL}/lora-{{strategy}}"),
     log:
         "logs/lora/{model}/{dataset}/{strategy}/tuning.log",
     benchmark:
@@ -130,22 +131,6 @@ rule summarize_adapter:
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
     script:
         "../scripts/summaries.py"
-
-
-rule merge_adapter:
-    """The first seed's adapter merged into the base: a checkpoint for every stage that takes one."""
-    input:
-        code=code("merge_adapter.py"),
-        base=f"{CELL}/base",
-        adapter=f"{LORA}/{{strategy}}/seed-{SEEDS[0]}/adapter",
-    output:
-        directory(f"{CELL}/lora-{{strategy}}"),
-    log:
-        "logs/checkpoints/{model}/{dataset}/lora-{strategy}.log",
-    conda:
-        "../../envs/rewire.yaml"
-    script:
-        "../scripts/merge_adapter.py"
 
 
 rule hold_bakeoff:

@@ -18,4 +18,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.params.work,
         snakemake.params.language,
         snakemake.output.cost,
+        snakemake.output.checkpoint,
     )

@@ -14,7 +14,8 @@ from rewire.checkpoints.save import replace_folder, save_checkpoint
 from rewire.checkpoints.stopping import best_step
 from rewire.checkpoints.training import EarlyStopping, discard, train, write_training_table
 from rewire.lora.adapter_files import add_adapter, save_adapter
-from rewire.lora.cost import cost_row, start_measuring, write_costs
+from rewire.lora.cost import cost_row, start_measuring
+from rewire.lora.cost_table import write_costs
 from rewire.lora.plan import Plan, make_plan
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table, schema, write_table

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import resource
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
-
-COLUMNS = ("strategy", "seed", "learning_rate", "steps", "seconds", "peak_memory_mb", "device")
 
 
 class StepTimer(TrainerCallback):
@@ -45,7 +39,7 @@ def start_measuring() -> StepTimer:
 
 
 def cost_row(timer: StepTimer, steps: int, **run: Any) -> dict[str, Any]:
-    """Row of COLUMNS. ``seconds``: mean step x ``steps``, so that a run that was resumed is not counted short."""
+    """Row of a cost table. ``seconds``: mean step x ``steps``, so that a run that was resumed is not counted short."""
     found = {"steps": steps, "seconds": f"{timer.mean * steps:.3f}", "peak_memory_mb": f"{peak_memory():.1f}"}
     return run | found | {"device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"}
 
@@ -56,20 +50,3 @@ def peak_memory() -> float:
         return torch.cuda.max_memory_allocated() / 1e6
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-
-
-def write_costs(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Tab-separated COLUMNS, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(partial, path)
-
-
-def read_costs(path: str | Path) -> list[dict[str, str]]:
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewire.checkpoints.published import copy_checkpoint
 from rewire.checkpoints.save import copy_folder
 from rewire.checkpoints.training import discard, fresh_unless_same
 from rewire.errors import InputError
 from rewire.lora.adapters import train_run
-from rewire.lora.cost import read_costs, write_costs
+from rewire.lora.cost_table import read_costs, write_costs
 from rewire.tables import read_table, schema, write_table
 
 SCHEMA = schema(
@@ -38,9 +39,11 @@ def tune(
     work: str | Path,
     language: str = "en",
     cost: str | Path | None = None,
+    checkpoint: str | Path | None = None,
 ) -> None:
     """Train ``seed`` at every rate of ``settings["learning_rates"]``; write ``table`` (SCHEMA), the best run's
-    ``folder`` (see ``train_run``), so that it is not trained again, and the ``cost`` of them all.
+    ``folder`` (see ``train_run``), so that it is not trained again, the ``cost`` of them all, and the best run's model as
+    a ``checkpoint`` folder, its adapter merged into the base.
 
     ``work``: finished rates and the unfinished one, from which an interrupted call goes on; removed when done.
     Errors: InputError if the loss is not finite at any rate.
@@ -62,6 +65,8 @@ def tune(
     write_table(table, rows, SCHEMA)
     if cost is not None:
         write_costs(cost, costs)
+    if checkpoint is not None:
+        copy_checkpoint(str(base), checkpoint, adapter=str(work / f"rate-{best}"))
     copy_folder(work / f"rate-{best}", Path(folder))
     discard(work)
 
