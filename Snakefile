@@ -46,6 +46,7 @@ localrules:
     claims,
 
 
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/articles.smk"
 include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/pairs.smk"

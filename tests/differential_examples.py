@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from rewire.differential.neurons import NeuronMoments
-from rewire.differential.summary import write_summary
+from rewire.differential.summary import SCHEMA as SUMMARY
+from rewire.differential.summary import summary_rows
 from rewire.differential.tables import Examples, no_examples
 from rewire.differential.weights import SCHEMA as WEIGHTS
 from rewire.tables import write_table
@@ -62,7 +63,7 @@ def made_up_tables(folder: Path, size: float = 1.0, seed: int = 0, **shape: int)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {name: folder / f"{name}.parquet" for name in ("summary", "neurons", "weights")}
     examples = made_up_examples(size=size, seed=seed, **shape)
-    write_summary(examples, 200, paths["summary"])
+    write_table(paths["summary"], summary_rows(examples, 200), SUMMARY)
     made_up_neurons(paths["neurons"], len(examples.ids), (examples.n_layers, 16), size, seed)
     rows = [
         {"layer": layer, "matrix": matrix, "change": 0.1 * size, "norm_base": 2.0, "relative": 0.05 * size}

@@ -1,6 +1,7 @@
 """What a workflow script leaves behind when its input is bad, when it breaks, and when all is well."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,14 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src"
 
 
-def run(tmp_path: Path, body: str) -> tuple[subprocess.CompletedProcess[str], str]:
+def run(tmp_path: Path, body: str, threads: int = 3) -> tuple[subprocess.CompletedProcess[str], str]:
     """A script whose job block is ``body``, and what its log says."""
     log = tmp_path / "job.log"
     script = tmp_path / "script.py"
     lines = "\n".join("    " + line for line in body.splitlines())
     script.write_text(
         "import logging, os, sys\nfrom rewire.errors import InputError\nfrom rewire.jobs import job\n"
-        f"with job({str(log)!r}, 3):\n{lines}\nprint('after')\n"
+        f"with job({str(log)!r}, {threads}):\n{lines}\nprint('after')\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)],
@@ -36,7 +37,7 @@ def test_a_good_job_logs_and_goes_on(tmp_path: Path) -> None:
         "print(os.environ['OMP_NUM_THREADS'])",
     )
     assert (done.returncode, done.stdout) == (0, "3\nafter\n")
-    assert log.rstrip().endswith("rewire.x: ten rows: é")
+    assert "rewire.x: ten rows: é" in log
     assert "noise" not in log
 
 
@@ -78,3 +79,28 @@ def test_the_log_of_an_earlier_attempt_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "job.log").write_text("an earlier attempt")
     _, log = run(tmp_path, "logging.getLogger('rewire').info('now')")
     assert "earlier" not in log
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core: torch has no choice")
+def test_torch_uses_the_threads_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    for threads in (1, 2):
+        done, log = run(tmp_path, "import torch\nprint(torch.get_num_threads())", threads)
+        assert done.stdout == f"{threads}\nafter\n"
+        assert f"rewire.jobs: threads {threads}, CUDA_VISIBLE_DEVICES" in log.splitlines()[0]
+
+
+@pytest.mark.parametrize("end", ["pass", "raise InputError('bad')", "raise ValueError('broken')"])
+def test_the_log_ends_with_the_peak_memory(tmp_path: Path, end: str) -> None:
+    """200 MB that are gone again when the job ends are counted."""
+    _, log = run(tmp_path, f"block = bytearray(200_000_000)\ndel block\n{end}")
+    peak = re.search(r"rewire.jobs: peak memory (\d+) MB\n$", log)
+    assert peak is not None and 200 <= int(peak[1]) < 300
+
+
+def test_the_log_names_the_cluster_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("JOB_ID", "12"), ("JOB_PARTITION", "gpu")):
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    _, log = run(tmp_path, "pass")
+    assert "threads 3, CUDA_VISIBLE_DEVICES 1, Slurm job 12 in partition gpu" in log

@@ -1,8 +1,14 @@
+import numpy as np
 import pytest
 import torch
+from circuits.score_worlds import GRAPH, SIZE, effects, examples
+from scipy import stats
 from tiny_models import tiny_model, tiny_tokenizer
 
 from rewire import robustness
+from rewire.circuits.ensembles import unpacked
+from rewire.circuits.noise_floor import same_model
+from rewire.circuits.selection import Scores
 from rewire.errors import InputError
 from rewire.pair_table import SCHEMA
 from rewire.pairs import read_pairs
@@ -65,6 +71,19 @@ def test_every_study_has_its_rows(study):
     expected |= {(m, "bootstrap"): 5 for m in ("base", "final", "random weights")}
     assert counts == expected | {("final", "noise"): 2, ("final", "corruption"): 4}
     assert rows[["edge_jaccard", "node_jaccard"]].stack().between(0, 1).all()
+    assert (rows["examples"] == 7).all()
+    means = rows.groupby(["model", "study"])["edge_jaccard"].mean()
+    for (model, name), own in rows.groupby(["model", "study"]):
+        ends = own[["edge_mean_low", "edge_mean_high", "node_mean_low", "node_mean_high"]]
+        assert ends.notna().all(axis=None) == (name == "bootstrap") and len(ends.drop_duplicates()) == 1
+        if name == "bootstrap":
+            assert (
+                0
+                <= ends["edge_mean_low"].iloc[0]
+                <= means[model, name]
+                <= ends["edge_mean_high"].iloc[0]
+                <= 1
+            )
     own = rows[(rows["study"] == "corruption") & (rows["first"] == rows["second"])]
     assert (own["edge_jaccard"] == 1).all() and own["effect"].notna().all()
     two = rows[(rows["study"] == "corruption") & (rows["first"] != rows["second"])]
@@ -106,9 +125,11 @@ def test_noise_replaces_that_share_of_the_article_and_nothing_else(study):
             robustness.noisy_pairs(folder / "mask.parquet", share, 0)
 
 
-def test_too_few_examples_give_no_splits(study, tmp_path):
+@pytest.mark.parametrize("n", [2, 4])
+def test_what_too_few_examples_cannot_say_is_flagged(study, tmp_path, caplog, n):
+    """Resamples of one or few examples are nearly the same: their Jaccard of 1 would be no agreement."""
     folder, _ = study
-    write_table(tmp_path / "few.parquet", pair_rows(0, 2), SCHEMA)
+    write_table(tmp_path / "few.parquet", pair_rows(0, n), SCHEMA)
     robustness.write_robustness(
         {"base": folder / "base", "final": folder / "final"},
         {"mask": tmp_path / "few.parquet"},
@@ -118,6 +139,60 @@ def test_too_few_examples_give_no_splits(study, tmp_path):
         tmp_path / "a.parquet",
         tmp_path / "e.parquet",
     )
-    assert "split" not in set(read_table(tmp_path / "a.parquet")["study"].to_pylist())
-    rows = read_table(tmp_path / "e.parquet").to_pandas()
-    assert rows["score_low"].isna().all(), "two examples give no interval"
+    rows = read_table(tmp_path / "a.parquet").to_pandas()
+    assert "bootstrap" not in set(rows["study"]) and f"{n} examples: no bootstrap circuits" in caplog.text
+    splits = rows[rows["study"] == "split"]
+    assert splits["edge_jaccard"].isna().all() == (n == 2) and len(splits) == (3 if n == 2 else 9)
+    assert (f"{n} examples cannot be split into 3 parts" in caplog.text) == (n == 2)
+    edges = read_table(tmp_path / "e.parquet").to_pandas()
+    assert edges[["score_low", "inclusion"]].isna().all(axis=None) and edges["in_circuit"].all()
+    assert set(rows["examples"]) == set(edges["examples"]) == {n}
+
+
+def world(n: int, seed: int) -> Scores:
+    """Made-up scores of ``n`` examples of one model."""
+    own = examples(effects(1), n, seed)
+    return Scores(unpacked(own.mean(dim=0)[None], GRAPH)[0], GRAPH, "EAP", "nll", examples=own)
+
+
+def bootstrap(n: int, seed: int, resamples: int) -> list[dict]:
+    scores = world(n, seed)
+    resampled = robustness.bootstrap_circuits(scores, SIZE, {"resamples": resamples, "seed": 0})
+    return list(robustness.bootstrap_rows(scores, SIZE, resampled, 0))
+
+
+def test_more_resamples_do_not_shrink_the_interval_and_more_examples_do():
+    widths = {}
+    for n, resamples in ((16, 100), (16, 1600), (200, 100)):
+        found = [bootstrap(n, seed, resamples)[0] for seed in range(4)]
+        widths[n, resamples] = np.mean([row["edge_mean_high"] - row["edge_mean_low"] for row in found])
+    assert (
+        0.7 * widths[16, 100] < widths[16, 1600] < 1.2 * widths[16, 100]
+    )  # four times narrower if it were theirs
+    assert widths[200, 100] < 0.8 * widths[16, 100]
+
+
+def test_the_interval_holds_what_other_examples_give_as_often_as_it_says(monkeypatch):
+    monkeypatch.setattr(robustness, "NESTED", (50, 5))
+    means, rows = [], []
+    for seed in range(40):
+        found = bootstrap(20, seed, 60)
+        means.append(np.mean([row["edge_jaccard"] for row in found]))
+        rows.append(found[0])
+    expected = np.mean(means)  # over data sets of 20 examples
+    covered = sum(row["edge_mean_low"] <= expected <= row["edge_mean_high"] for row in rows)
+    assert covered >= stats.binom.ppf(0.001, 40, 0.92)
+    width = np.mean([row["edge_mean_high"] - row["edge_mean_low"] for row in rows])
+    assert width < 6 * np.std(means), "no wider than it has to be"
+
+
+def test_the_noise_floor_is_that_of_evolution():
+    """Circuits of equal size, as ``noise_floor.same_model`` compares them: pruning leaves none of them smaller."""
+    scores = world(12, 0)
+    rows = bootstrap(12, 0, 400)
+    floor = same_model(scores.examples, GRAPH, SIZE, 1000, 5)
+    for kind in ("edge_jaccard", "node_jaccard"):
+        found = np.array([row[kind] for row in rows])
+        assert abs(found.mean() - floor[kind].mean()) < 4 * found.std() / np.sqrt(len(found))
+    sizes = [row["edges"] for row in rows]
+    assert min(sizes) >= SIZE and np.median(sizes) <= 1.05 * SIZE

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,8 +21,12 @@ from rewire.statistics import (
     estimate,
     mean,
     mean_difference,
+    nested_interval,
+    nested_weights,
     paired_permutation,
+    permutations,
     proportion,
+    sign_flips,
 )
 
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=30)
@@ -130,6 +135,32 @@ def test_rows_of_weights_are_resamples() -> None:
     assert np.array_equal(weights, bootstrap_weights(7, 500, seed=3))
 
 
+def test_resamples_of_resamples_stay_inside_them() -> None:
+    weights = nested_weights(6, 20, 300, seed=2)
+    assert weights.shape == (20, 300, 6) and np.allclose(weights.sum(axis=2), 1)
+    outer = bootstrap_weights(6, 20, 2)
+    assert not weights[np.broadcast_to(outer[:, None] == 0, weights.shape)].any()
+    assert np.abs(weights.mean(axis=1) - outer).max() < 5 * np.sqrt(0.25 / 6 / 300)
+    assert np.array_equal(weights, nested_weights(6, 20, 300, seed=2))
+
+
+def test_the_error_of_a_bootstrap_mean_is_that_over_examples_however_many_draws() -> None:
+    """The mean of means of resamples: its error is that of the mean, not of the draws."""
+    values = np.random.default_rng(0).normal(size=30)
+    error = values.std() / np.sqrt(30)
+    for inner in (5, 50):
+        drawn = nested_weights(30, 2000, inner) @ values
+        found = nested_interval(values.mean(), drawn, 30, 10**6)
+        assert (found.high - found.low) / (2 * stats.t.ppf(0.975, 29)) == pytest.approx(error, rel=0.05)
+        few = nested_interval(values.mean(), drawn, 30, 4)
+        assert (few.high - few.low) / (found.high - found.low) == pytest.approx(
+            math.sqrt(1 + 1 / 4), rel=0.03
+        )
+    assert math.isnan(nested_interval(0.5, drawn, MINIMUM - 1, 10).low)
+    sure = nested_interval(1.0, np.ones((20, 5)), 30, 10)
+    assert sure.low == sure.value == sure.high == 1
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_means_of_columns_are_the_means_of_each(method: str, monkeypatch) -> None:
     monkeypatch.setattr("rewire.statistics.BLOCK", 3 * 1000)  # three columns at once
@@ -194,6 +225,41 @@ def test_permutation_edge_cases() -> None:
     assert with_nan[0] == pytest.approx(2 / 8) and math.isnan(with_nan[1])
     with pytest.raises(InputError, match="3 dimensions"):
         paired_permutation(np.zeros((2, 2, 2)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 30), st.integers(1, 200), st.integers(1, 500), st.integers(0, 9))
+def test_signs_in_blocks_are_those_drawn_at_once(n: int, resamples: int, block: int, seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rewire.statistics.BLOCK", block)
+        parts = list(sign_flips(n, resamples, seed))
+    count, exact = permutations(n, resamples)
+    assert max(part.size for part in parts) <= max(block, n)
+    if exact:
+        expected = np.where(np.arange(2**n)[:, None] >> np.arange(n) & 1, -1.0, 1.0)
+    else:
+        expected = np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(resamples, n))
+    assert np.array_equal(np.vstack(parts), expected) and count == len(expected)
+
+
+@pytest.mark.parametrize("n", [7, 40])
+def test_blocks_change_no_p_value(n: int, monkeypatch) -> None:
+    differences = np.random.default_rng(8).normal(0.2, 1, (n, 6))
+    differences[2, 3] = math.nan
+    at_once = paired_permutation(differences, resamples=300, seed=5)
+    monkeypatch.setattr("rewire.statistics.BLOCK", 4 * n)
+    assert np.array_equal(at_once, paired_permutation(differences, resamples=300, seed=5), equal_nan=True)
+
+
+def test_memory_of_a_permutation_test_does_not_grow_with_the_examples(monkeypatch) -> None:
+    monkeypatch.setattr("rewire.statistics.BLOCK", 50_000)
+    peaks = []
+    for n in (100, 800):
+        tracemalloc.start()
+        paired_permutation(np.ones(n), resamples=5000)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 def slow_benjamini_hochberg(p: list[float]) -> list[float]:

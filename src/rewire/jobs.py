@@ -1,14 +1,19 @@
-"""What every workflow script does around its one library call: log file, threads, one-line errors."""
+"""What every workflow script does around its one library call: log file, threads, one-line errors, what it used."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rewire.errors import InputError
+
+messages = logging.getLogger("rewire.jobs")
 
 
 @contextmanager
@@ -16,6 +21,7 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     """Log to the file ``log``, give numeric libraries ``threads`` threads, end bad input in one line.
 
     Import numeric libraries inside the block: they read the number of threads when they are imported.
+    The log begins with what the job was given and ends with its peak memory, however it ends.
     An InputError ends the process with exit code 1 and its message; any other exception keeps its traceback.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -27,6 +33,7 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for noisy in ("httpx", "filelock", "matplotlib", "fontTools", "datasets", "transformer_lens"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    messages.info("%s", allocation(threads))
     try:
         yield
     except InputError as error:
@@ -36,3 +43,25 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     except Exception:
         logging.getLogger("rewire").exception("the job failed")
         raise
+    finally:
+        messages.info("peak memory %d MB", peak_memory())
+
+
+def allocation(threads: int) -> str:
+    """What this process may use: threads, GPUs and, on a cluster, which job of which partition it is."""
+    given = [f"threads {threads}", f"CUDA_VISIBLE_DEVICES {os.getenv('CUDA_VISIBLE_DEVICES', 'unset')}"]
+    if "SLURM_JOB_ID" in os.environ:
+        partition = os.getenv("SLURM_JOB_PARTITION", "unknown")
+        given.append(f"Slurm job {os.environ['SLURM_JOB_ID']} in partition {partition}")
+    return ", ".join(given)
+
+
+def peak_memory() -> int:
+    """The most resident memory that this process has held so far, in MB (10^6 bytes), as ``mem_mb`` counts."""
+    status = Path("/proc/self/status")
+    # ru_maxrss on Linux counts the process that started this one too
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M) if status.exists() else None
+    if found:
+        return int(found[1]) * 1024 // 10**6
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return held // 10**6 if sys.platform == "darwin" else held * 1024 // 10**6

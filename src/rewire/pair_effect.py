@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rewire.circuits.evaluation import evaluate_baselines
+from rewire.errors import InputError
 from rewire.models import load
 from rewire.pairs import read_pairs
 from rewire.tables import schema, write_table
@@ -21,13 +22,17 @@ def write_effects(
     """Per example NLL of the summary, nats a token: a row for each checkpoint, corruption and example.
 
     ``checkpoints``: name -> model folder; ``pairs``: corruption -> pair table.
+    Errors: InputError that names both, and the example, for a model that cannot read it or is not finite on it.
     """
     rows = []
     for checkpoint, folder in checkpoints.items():
         model = load(folder)
         for corruption, table in pairs.items():
             ids, examples = read_pairs(table)
-            values = evaluate_baselines(model, examples, ["nll"])
+            try:
+                values = evaluate_baselines(model, examples, ["nll"])
+            except InputError as error:
+                raise InputError(f"{folder} on {table}: {error}") from error
             for number, name in enumerate(ids):
                 rows.append(
                     {

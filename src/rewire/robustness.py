@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
@@ -9,31 +10,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from rewire import statistics
 from rewire.circuits import attribution
-from rewire.circuits.comparison import jaccard
-from rewire.circuits.resampling import inclusion_frequency, reweighted, split_weights
-from rewire.circuits.selection import Circuit, Scores, top_n
+from rewire.circuits.comparison import resampled_changes, set_changes
+from rewire.circuits.ensembles import Ensemble, ensemble, packed
+from rewire.circuits.graph import Graph
+from rewire.circuits.resampling import split_weights
+from rewire.circuits.selection import Scores
 from rewire.corruption import Material, corrupt
 from rewire.errors import InputError
 from rewire.models import Model, load, randomly_initialised
 from rewire.pairs import TokenPairs, read_pairs
+from rewire.statistics import Array
 from rewire.tables import read_table, schema, write_table
+
+log = logging.getLogger(__name__)
 
 AGREEMENT = schema(
     model="string",
     study="string",
     first="string",
     second="string",
+    examples="int32",
     edges="int32",
     edge_jaccard="float64",
     node_jaccard="float64",
     effect="float64",
+    edge_mean_low="float64",
+    edge_mean_high="float64",
+    node_mean_low="float64",
+    node_mean_high="float64",
 )
 EDGES = schema(
     model="string",
     edge="string",
+    examples="int32",
     score="float64",
     score_low="float64",
     score_high="float64",
@@ -41,6 +54,7 @@ EDGES = schema(
     in_circuit="bool",
 )
 RANDOM = "random weights"
+NESTED = 100, 10  # resamples, and pairs of resamples of each, behind the interval of the mean Jaccard
 Rows = Iterator[dict[str, Any]]
 
 
@@ -59,28 +73,29 @@ def write_robustness(
     ``corruption`` is the circuits' own. ``circuits``: the circuits' settings (method, steps, grid, metric, fraction,
     batch_tokens). ``settings``: splits, resamples, noise_shares, seed.
     ``agreement``: a row for each two circuits compared (``study``: split, bootstrap, noise, corruption; ``effect``: how
-    much the first one's pairs change the metric). ``edges``: each edge's score with its bootstrap interval, and the
-    share of the bootstrap circuits that it is in.
+    much the first one's pairs change the metric; ``edge_mean_low``, ...: interval of the mean over the study's rows).
+    ``edges``: each edge's score with its bootstrap interval, and the share of the bootstrap circuits that it is in.
+    With fewer than 5 examples there is no bootstrap, with fewer than ``splits`` one split row without numbers.
     """
     rows: list[dict[str, Any]] = []
     edge_rows: list[dict[str, Any]] = []
     _, own = read_pairs(pairs[corruption])
+    first, last = next(iter(checkpoints.values())), list(checkpoints)[-1]
     for name in [*checkpoints, RANDOM]:
-        first = next(iter(checkpoints.values()))
         model = randomly_initialised(first, settings["seed"]) if name == RANDOM else load(checkpoints[name])
         scores = score(model, own, circuits)
-        size = round(circuits["fraction"] * model.graph.n_edges)
-        rows += [{"model": name, **row} for row in split_rows(scores, size, settings)]
+        size = max(1, round(circuits["fraction"] * model.graph.n_edges))
         resampled = bootstrap_circuits(scores, size, settings)
-        rows += [{"model": name, **row} for row in bootstrap_rows(resampled)]
-        edge_rows += [{"model": name, **row} for row in inclusion_rows(scores, size, resampled, settings)]
-        if name == list(checkpoints)[-1]:
-            reference = top_n(scores, size)
-            rows += [
-                {"model": name, **row}
-                for row in noise_rows(model, pairs[corruption], reference, circuits, settings)
-            ]
-            rows += [{"model": name, **row} for row in corruption_rows(model, pairs, circuits, size)]
+        found = [*split_rows(scores, size, settings)]
+        if resampled is not None:
+            found += bootstrap_rows(scores, size, resampled, settings["seed"])
+        if name == last:
+            reference = circuit_of(scores, size)
+            found += noise_rows(model, pairs[corruption], reference, size, circuits, settings)
+            found += corruption_rows(model, pairs, circuits, size)
+        rows += [{"model": name, "examples": len(own), **row} for row in found]
+        found = [*inclusion_rows(scores, size, resampled, settings["seed"])]
+        edge_rows += [{"model": name, "examples": len(own), **row} for row in found]
     write_table(agreement, rows, AGREEMENT)
     write_table(edges, edge_rows, EDGES)
 
@@ -91,74 +106,128 @@ def score(model: Model, pairs: TokenPairs, circuits: Mapping[str, Any]) -> Score
     return attribution.attribute(model, pairs, **options, examples=True)
 
 
-def compared(study: str, first: str, second: str, a: Circuit, b: Circuit) -> dict[str, Any]:
-    """One row of the agreement table."""
-    return {
-        "study": study,
-        "first": first,
-        "second": second,
-        "edges": a.n_edges,
-        "edge_jaccard": jaccard(a.mask, b.mask),
-        "node_jaccard": jaccard(a.nodes, b.nodes),
-    }
+def examples_of(scores: Scores) -> Tensor:
+    """float32 [N, edges]: each example's scores."""
+    assert scores.examples is not None
+    return scores.examples
+
+
+def circuit_of(scores: Scores, size: int) -> Tensor:
+    """bool [1, edges]: the circuit of all examples."""
+    return ensemble(packed(scores.values, scores.graph)[None], scores.graph, size).edges
+
+
+def circuits_of(scores: Scores, size: int, weights: Array) -> Ensemble:
+    """The circuits of each way to weight the examples, ``weights`` [R, N]; no model is run."""
+    return ensemble(torch.from_numpy(weights).float() @ examples_of(scores), scores.graph, size)
+
+
+def compared(
+    study: str, names: Sequence[tuple[str, str]], first: Tensor, second: Tensor, graph: Graph
+) -> Rows:
+    """Rows of the agreement table: circuits ``first`` and ``second``, bool [R, edges], pair by pair."""
+    measured = set_changes(first, second, graph)
+    for row, (one, other) in enumerate(names):
+        yield {
+            "study": study,
+            "first": one,
+            "second": other,
+            "edges": int(first[row].sum()),
+            **{name: float(measured[name][row]) for name in ("edge_jaccard", "node_jaccard")},
+        }
 
 
 def split_rows(scores: Scores, size: int, settings: Mapping[str, Any]) -> Rows:
-    """Every two of the circuits of disjoint parts of the examples; none where there are too few examples."""
-    assert scores.examples is not None
-    if len(scores.examples) < settings["splits"]:
+    """Every two of the circuits of disjoint parts of the examples; one row without numbers where there are too few."""
+    n, parts = len(examples_of(scores)), settings["splits"]
+    if n < parts:
+        log.warning("%d examples cannot be split into %d parts: no splits", n, parts)
+        yield {"study": "split"}
         return
-    weights = split_weights(len(scores.examples), settings["splits"], settings["seed"])
-    parts = [top_n(part, size) for part in reweighted(scores, weights)]
-    for a, b in combinations(range(len(parts)), 2):
-        yield compared("split", str(a), str(b), parts[a], parts[b])
+    found = circuits_of(scores, size, split_weights(n, parts, settings["seed"])).edges
+    first, second = (list(side) for side in zip(*combinations(range(parts), 2), strict=True))
+    names = [(str(a), str(b)) for a, b in zip(first, second, strict=True)]
+    yield from compared("split", names, found[first], found[second], scores.graph)
 
 
-def bootstrap_circuits(scores: Scores, size: int, settings: Mapping[str, Any]) -> list[Circuit]:
-    assert scores.examples is not None
-    weights = statistics.bootstrap_weights(len(scores.examples), settings["resamples"], settings["seed"])
-    return [top_n(resample, size) for resample in reweighted(scores, weights)]
+def bootstrap_circuits(scores: Scores, size: int, settings: Mapping[str, Any]) -> Tensor | None:
+    """bool [R, edges]: circuits of resampled examples; None for fewer than 5, whose resamples say nothing."""
+    n = len(examples_of(scores))
+    if n < statistics.MINIMUM:
+        log.warning("%d examples: no bootstrap circuits below %d", n, statistics.MINIMUM)
+        return None
+    weights = statistics.bootstrap_weights(n, settings["resamples"], settings["seed"])
+    return circuits_of(scores, size, weights).edges
 
 
-def bootstrap_rows(resampled: Sequence[Circuit]) -> Rows:
-    """The resamples two by two, each in one pair alone: the pairs are independent."""
-    for a in range(0, len(resampled) - 1, 2):
-        yield compared("bootstrap", str(a), str(a + 1), resampled[a], resampled[a + 1])
+def bootstrap_rows(scores: Scores, size: int, resampled: Tensor, seed: int) -> Rows:
+    """The resamples two by two, each in one pair alone: given the examples the pairs are independent."""
+    first = list(range(0, len(resampled) - 1, 2))
+    names = [(str(a), str(a + 1)) for a in first]
+    second = [a + 1 for a in first]
+    rows = list(compared("bootstrap", names, resampled[first], resampled[second], scores.graph))
+    intervals = mean_intervals(scores, size, rows, seed)
+    for row in rows:
+        yield row | intervals
 
 
-def inclusion_rows(
-    scores: Scores, size: int, resampled: Sequence[Circuit], settings: Mapping[str, Any]
-) -> Rows:
+def mean_intervals(
+    scores: Scores, size: int, rows: Sequence[Mapping[str, Any]], seed: int
+) -> dict[str, float]:
+    """Interval over examples of the mean Jaccard of the bootstrap ``rows``: resamples are resampled two by two."""
+    examples, (outer, inner) = examples_of(scores), NESTED
+    weights = statistics.nested_weights(len(examples), outer, 2 * inner, seed)
+    first, second = (weights[:, half::2].reshape(outer * inner, -1) for half in (0, 1))
+    drawn = resampled_changes(examples, first, second, scores.graph, size, sets)
+    out: dict[str, float] = {}
+    for kind in ("edge", "node"):
+        name = f"{kind}_jaccard"
+        mean = sum(row[name] for row in rows) / len(rows)
+        found = statistics.nested_interval(mean, drawn[name].reshape(outer, inner), len(examples), len(rows))
+        out |= {f"{kind}_mean_low": max(0.0, found.low), f"{kind}_mean_high": min(1.0, found.high)}
+    return out
+
+
+def sets(first: Ensemble, second: Ensemble) -> dict[str, Tensor]:
+    """``set_changes`` of two ensembles."""
+    return set_changes(first.edges, second.edges, first.graph)
+
+
+def inclusion_rows(scores: Scores, size: int, resampled: Tensor | None, seed: int) -> Rows:
     """Score, interval and inclusion frequency of every edge that is in the circuit or in any of the resampled ones."""
-    frequency, circuit = inclusion_frequency(resampled), top_n(scores, size)
-    best, examples = scores.leading(scores.graph.n_edges)
-    columns = scores.graph.n_destinations
-    wanted = (circuit.mask | (frequency > 0)).flatten()[best]
-    _, lows, highs = statistics.column_means(examples[:, wanted].numpy(), seed=settings["seed"])
-    for edge, low, high in zip(best[wanted].tolist(), lows, highs, strict=True):
-        u, v = divmod(edge, columns)
+    graph, (circuit,) = scores.graph, circuit_of(scores, size)
+    frequency = torch.zeros(graph.n_edges) if resampled is None else resampled.double().mean(dim=0)
+    values = packed(scores.values, graph)
+    order = torch.sort(values.abs(), descending=True, stable=True).indices
+    wanted = order[(circuit | (frequency > 0))[order]]
+    _, lows, highs = statistics.column_means(examples_of(scores)[:, wanted].numpy(), seed=seed)
+    places = graph.mask.nonzero()
+    for edge, low, high in zip(wanted.tolist(), lows, highs, strict=True):
         yield {
-            "edge": scores.graph.edge_name(u, v),
-            "score": float(scores.values[u, v]),
+            "edge": graph.edge_name(*places[edge].tolist()),
+            "score": float(values[edge]),
             "score_low": float(low),
             "score_high": float(high),
-            "inclusion": float(frequency[u, v]),
-            "in_circuit": bool(circuit.mask[u, v]),
+            "inclusion": None if resampled is None else float(frequency[edge]),
+            "in_circuit": bool(circuit[edge]),
         }
 
 
 def noise_rows(
     model: Model,
     table: str | Path,
-    reference: Circuit,
+    reference: Tensor,
+    size: int,
     circuits: Mapping[str, Any],
     settings: Mapping[str, Any],
 ) -> Rows:
     """Circuits found with a growing share of the article's tokens replaced, against the circuit of the checkpoint."""
     for share in settings["noise_shares"]:
         scores = score(model, noisy_pairs(table, share, settings["seed"]), circuits)
-        row = compared("noise", f"{share:g}", "circuit", top_n(scores, reference.requested), reference)
-        yield {**row, "effect": effect(scores)}
+        (row,) = compared(
+            "noise", [(f"{share:g}", "circuit")], circuit_of(scores, size), reference, scores.graph
+        )
+        yield row | {"effect": effect(scores)}
 
 
 def corruption_rows(
@@ -166,10 +235,11 @@ def corruption_rows(
 ) -> Rows:
     """Every two of the circuits that the corruptions give, each with itself too (Jaccard 1, its effect)."""
     scores = {name: score(model, read_pairs(table)[1], circuits) for name, table in pairs.items()}
-    found = {name: top_n(values, size) for name, values in scores.items()}
+    found = {name: circuit_of(values, size) for name, values in scores.items()}
     for a in found:
         for b in found:
-            yield {**compared("corruption", a, b, found[a], found[b]), "effect": effect(scores[a])}
+            (row,) = compared("corruption", [(a, b)], found[a], found[b], model.graph)
+            yield row | {"effect": effect(scores[a])}
 
 
 def effect(scores: Scores) -> float:

@@ -6,7 +6,7 @@ Columns (heads, layers, neurons, edges) are resampled and permuted together: a r
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from rewire.errors import InputError
 MINIMUM = 5  # examples: with fewer no interval is given
 METHODS = ("percentile", "BCa")
 ROUNDING = 1e-12  # sums that differ by less, relative to the sum of absolute values, are ties
-BLOCK = 4_000_000  # numbers of a matrix product that are held at once
+BLOCK = 4_000_000  # numbers of a matrix, or of a matrix product, that are held at once
 
 Array = NDArray[np.float64]
 
@@ -96,6 +96,30 @@ def bootstrap_weights(n: int, resamples: int, seed: int = 0) -> Array:
     return counts / n
 
 
+def nested_weights(n: int, outer: int, inner: int, seed: int = 0) -> Array:
+    """[outer, inner, n]: resamples of resamples, the share of every example in each: what a bootstrap of other data gives.
+
+    Each of the ``outer`` resamples of ``n`` examples is resampled ``inner`` times.
+    """
+    shares = bootstrap_weights(n, outer, seed)[:, None, :]
+    return np.random.default_rng([seed, 1]).multinomial(n, shares, (outer, inner)) / n
+
+
+def nested_interval(value: float, drawn: Array, n: int, draws: int, confidence: float = 0.95) -> Estimate:
+    """A mean over ``draws`` resamples of ``n`` examples, with its error over examples.
+
+    ``drawn`` [outer, inner]: the same statistic in nested resamples (``nested_weights``). The variance is that of the
+    outer means, less what their few inner draws add (analysis of variance), plus what the draws of ``value`` itself add:
+    more draws make it the error over examples, not 0. The ends are those of a t distribution of n - 1 degrees of freedom.
+    """
+    if n < MINIMUM:
+        return Estimate(value, float("nan"), float("nan"), n)
+    within = drawn.var(axis=1, ddof=1).mean()
+    between = max(0.0, drawn.mean(axis=1).var(ddof=1) - within / drawn.shape[1])
+    reach = stats.t.ppf((1 + confidence) / 2, n - 1) * np.sqrt(between + within / draws)
+    return Estimate(value, float(value - reach), float(value + reach), n)
+
+
 def column_means(
     values: ArrayLike,
     confidence: float = 0.95,
@@ -159,25 +183,47 @@ def paired_permutation(differences: ArrayLike, resamples: int = 10_000, seed: in
     p = np.full(columns, np.nan)
     if not n:
         return p
-    signs, exact = sign_flips(n, resamples, seed)
-    for chosen in blocks(np.flatnonzero(np.isfinite(table).all(axis=0)), len(signs)):
-        block = table[:, chosen]
-        observed = np.abs(block.sum(axis=0)) - ROUNDING * np.abs(block).sum(axis=0)
-        p[chosen] = permutation_p(np.abs(signs @ block) >= observed, exact)
+    finite = np.flatnonzero(np.isfinite(table).all(axis=0))
+    size = np.abs(table).sum(axis=0)
+    observed = np.abs(table.sum(axis=0)) - ROUNDING * size
+    reached = np.zeros(columns, dtype=np.int64)
+    for signs in sign_flips(n, resamples, seed):
+        for chosen in blocks(finite, len(signs)):
+            reached[chosen] += (np.abs(signs @ table[:, chosen]) >= observed[chosen]).sum(axis=0)
+    p[finite] = permutation_share(reached[finite], *permutations(n, resamples))
     return p
 
 
-def sign_flips(n: int, resamples: int, seed: int = 0) -> tuple[Array, bool]:
-    """Signs [R, n] of ``n`` pairs, -1 where a pair is swapped, and whether they are all there are (2^n, exact)."""
-    if 2**n <= resamples:
-        return np.where(np.arange(2**n)[:, None] >> np.arange(n) & 1, -1.0, 1.0), True
-    return np.random.default_rng(seed).choice(np.array([-1.0, 1.0]), size=(resamples, n)), False
+def permutations(n: int, resamples: int) -> tuple[int, bool]:
+    """How many sign patterns of ``n`` pairs a test takes, and whether they are all there are (2^n, exact)."""
+    exact = 2**n <= resamples
+    return 2**n if exact else resamples, exact
+
+
+def sign_flips(n: int, resamples: int, seed: int = 0) -> Iterator[Array]:
+    """The patterns of ``permutations``: signs [rows, n], -1 where a pair is swapped, in blocks of at most BLOCK numbers.
+
+    The blocks follow each other as if drawn at once, so that what is held does not grow with ``n``.
+    """
+    count, exact = permutations(n, resamples)
+    rng = np.random.default_rng(seed)
+    step = max(1, BLOCK // max(1, n))
+    for first in range(0, count, step):
+        rows = np.arange(first, min(first + step, count))
+        if exact:
+            yield np.where(rows[:, None] >> np.arange(n) & 1, -1.0, 1.0)
+        else:
+            yield rng.choice(np.array([-1.0, 1.0]), size=(len(rows), n))
 
 
 def permutation_p(reached: NDArray[np.bool_], exact: bool) -> Any:
-    """Share of the permutations [R, ...] that reached the observed value, which is counted in unless they are exact."""
-    count = reached.sum(axis=0)
-    return count / len(reached) if exact else (count + 1) / (len(reached) + 1)
+    """p from which of the permutations [R, ...] reached the observed value: see ``permutation_share``."""
+    return permutation_share(reached.sum(axis=0), len(reached), exact)
+
+
+def permutation_share(reached: Any, count: int, exact: bool) -> Any:
+    """Share of ``count`` permutations that ``reached`` the observed value, which is counted in unless they are exact."""
+    return reached / count if exact else (reached + 1) / (count + 1)
 
 
 def benjamini_hochberg(p: ArrayLike) -> Array:

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 
 from rewire.circuits import attribution
 from rewire.circuits.graph import Graph
-from rewire.circuits.resampling import inclusion_frequency, reweighted, split_weights
-from rewire.circuits.selection import Scores, top_n
+from rewire.circuits.resampling import reweighted, split_weights
+from rewire.circuits.selection import Scores
 from rewire.errors import InputError
 from rewire.statistics import bootstrap_weights
 
@@ -37,15 +37,6 @@ def test_reweighted_scores_are_those_of_the_chosen_examples(case):
     drawn = torch.from_numpy(np.repeat(np.arange(n), np.rint(weights[1] * n).astype(int)))
     again = attribution.attribute(case.model, case.pairs.subset(drawn))
     torch.testing.assert_close(resample.values, again.values, rtol=1e-4, atol=1e-6)
-
-
-def test_inclusion_is_the_share_of_circuits(case):
-    scores = attribution.attribute(case.model, case.pairs, examples=True)
-    circuits = [top_n(s, 20) for s in reweighted(scores, bootstrap_weights(len(case.pairs), 30, 0))]
-    frequency = inclusion_frequency(circuits)
-    u, v = circuits[0].mask.nonzero()[0].tolist()
-    assert float(frequency[u, v]) == pytest.approx(sum(bool(c.mask[u, v]) for c in circuits) / 30)
-    assert not frequency[~case.model.graph.mask].any() and float(frequency.max()) <= 1
 
 
 def test_scores_without_examples_and_odd_weights_are_refused():

@@ -232,10 +232,9 @@ def test_an_unreadable_table_is_named_and_nothing_is_written(tmp_path: Path) -> 
 
 @pytest.fixture
 def evolved(tmp_path: Path) -> dict[str, Path]:
-    """Evolution tables of two checkpoints: the last one's Jaccard to the base is .4 [.3, .5], the floors .7 and .8."""
+    """Evolution tables of two checkpoints: the last one's Jaccard to the base is .4 [.3, .5], .3 beyond the floor."""
     keys = schema(checkpoint="string", step="int64", reference="string", examples="int32")
-    numbers = ("value", "low", "high", "floor", "floor_low", "floor_high")
-    numbers += ("reference_floor", "reference_floor_low", "reference_floor_high")
+    numbers = ("value", "low", "high", "beyond", "beyond_low", "beyond_high")
     changes = [
         {
             "checkpoint": name,
@@ -243,9 +242,7 @@ def evolved(tmp_path: Path) -> dict[str, Path]:
             "reference": reference,
             "examples": 30,
             "measure": measure,
-            **dict(
-                zip(numbers, (value, value - 0.1, value + 0.1, 0.8, 0.7, 0.9, 0.7, 0.6, 0.8), strict=True)
-            ),
+            **dict(zip(numbers, (value, value - 0.1, value + 0.1, 0.3, -0.05, 0.45), strict=True)),
         }
         for name, step, value in (("step-000010", 10, 0.9), ("final", 20, 0.4))
         for reference in ("previous", "base")
@@ -276,9 +273,9 @@ def test_circuit_change_is_set_beside_the_noise_floor(evolved: dict[str, Path]) 
     jaccard = MEASURES["edge_jaccard_to_base"][0](evolved)
     assert (jaccard.value, jaccard.low, jaccard.high, jaccard.n) == pytest.approx((0.4, 0.3, 0.5, 30))
     beyond = MEASURES["edge_change_beyond_floor"][0](evolved)
-    assert (beyond.value, beyond.low, beyond.high) == pytest.approx((0.3, 0.2, 0.4)), (
-        "the less stable model's floor"
-    )
+    assert (beyond.value, beyond.low, beyond.high, beyond.n) == pytest.approx((0.3, -0.05, 0.45, 30))
+    claim = CLAIM | {"measure": "edge_change_beyond_floor"}
+    assert judge("beyond", claim, "small", "news", evolved)["verdict"] == "inconclusive"
 
 
 def test_a_test_gives_its_own_verdict(evolved: dict[str, Path]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from differential_examples import made_up_examples, made_up_neurons
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewire.claims.differential import critical_among, neuron_rank
@@ -50,6 +50,7 @@ def test_a_model_without_the_layer_or_neuron_is_not_run(tables):
             measure({})
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 50), neuron=st.integers(0, 15))
 def test_the_rank_of_a_neuron(tmp_path_factory, seed, neuron):
     path = made_up_neurons(tmp_path_factory.mktemp("neurons") / "neurons.parquet", seed=seed)

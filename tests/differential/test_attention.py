@@ -17,6 +17,7 @@ from rewire.differential.attention import (
     compare_spread,
     gini,
     head_measures,
+    out_of_range,
 )
 from rewire.models import load
 
@@ -155,15 +156,24 @@ def test_one_token_has_no_entropy_but_a_divergence():
     assert (means["attention_kl"][1] == 0).all()
 
 
-def test_a_head_without_attention_on_real_tokens_is_nan_and_alone():
-    queries, keys, values = random_attention(5)
-    queries[1, 0, 2] = float("nan")  # the tuned model's head 2 in the first example
-    _, measures = attend(queries, keys, values)
-    means = head_measures(measures, torch.ones(2, 7, dtype=torch.bool))
-    for name in ("entropy", "attention_kl", "attention_js", "gini"):
-        broken = torch.isnan(means[name])
-        assert broken[0, 2] and broken.sum() == 1, name
-    assert torch.isfinite(means["entropy_base"]).all()
+def test_queries_without_a_usable_score_are_found():
+    queries, keys, _ = random_attention(5, 2 * QUERIES + 3).float()
+    assert not out_of_range(queries, keys).any()
+    queries[1, 0, 2, 40] = float("nan")  # one query alone
+    keys[0, 1, 0, 30] = float("inf")  # a key: queries from it on
+    expected = torch.zeros(queries.shape[:-1], dtype=torch.bool)
+    expected[1, 0, 2, 40] = True
+    expected[0, 1, 0, 30:] = True
+    assert torch.equal(out_of_range(queries, keys), expected)
+
+
+@pytest.mark.parametrize(("size", "found"), [(1e14, False), (1e16, True), (1e20, True)])
+def test_scores_below_those_of_future_keys_are_found(size, found):
+    """Finite or not, a query would attend to what comes after it."""
+    queries = torch.full((2, 1, 1, 5, 4), size)
+    attention = next(attention_scores(queries, -queries)).softmax(-1)
+    assert (attention[..., 0, 1:].sum() > 0.5) == found
+    assert (out_of_range(queries, -queries) == found).all()
 
 
 def test_patterns_of_an_independent_implementation(material):

@@ -130,6 +130,8 @@ SHAPES = {
     "heads": ({"n_head": 4}, "heads 4.*expected heads 2"),
     "neurons": ({"n_inner": 24}, "neurons a layer 24; expected neurons a layer 64"),
     "vocabulary": ({"vocab_size": 31}, "vocabulary 31; expected vocabulary 30"),
+    "positions": ({"n_positions": 32}, r"W_pos \[32, 16\]; expected W_pos \[16, 16\]$"),
+    "unembedding": ({"tie_word_embeddings": False}, r"W_U \[30, 16\]; expected W_U absent$"),
 }
 
 
@@ -141,11 +143,11 @@ def test_a_checkpoint_of_another_shape_is_refused(case, make_model, two, pairs, 
         compare(two[0], other, pairs, names=("base", "mine"))
 
 
-def test_examples_that_do_not_fit_are_refused(make_model, two, tmp_path):
+def test_examples_that_do_not_fit_are_refused(make_model, tmp_path):
     tokens = torch.zeros(1, 14, dtype=torch.long)
     short = load(make_model(tmp_path, 0, n_positions=12))
     with pytest.raises(InputError, match="14 tokens do not fit the model's context of 12"):
-        compare(two[0], short, TokenPairs(tokens, tokens))
+        compare(short, short, TokenPairs(tokens, tokens))
 
 
 BROKEN = {
@@ -171,4 +173,23 @@ def test_activations_that_are_not_finite_are_named(case, value, folders, two, pa
         with pytest.raises(
             InputError, match=rf"^q: activations of {where} are not finite in example {first}$"
         ):
+            compare(*models, pairs, ids, names, batch_tokens=1)
+
+
+@pytest.mark.parametrize(
+    "sizes", [(1e20, 1e20), (1e20, -1e20), (1e16, -1e16), (float("nan"), 1.0), (1.0, float("inf"))]
+)
+def test_a_head_that_attends_to_nothing_is_named(sizes, folders, two, pairs, tmp_path):
+    """Scores of the second block's head 1 that overflow, or are as low as a future key's: never a number, never a null."""
+    model = GPT2LMHeadModel.from_pretrained(folders[0])
+    with torch.no_grad():
+        for part, size in enumerate(sizes):  # queries, keys: [3 D], head 1 has the second 8 of each D
+            model.transformer.h[1].attn.c_attn.bias[16 * part + 8 : 16 * part + 16] = size
+    model.save_pretrained(tmp_path)
+    ids = ["one", "two", "three", "four", "five"]
+    message = r"^q: attention scores of layer 1, head 1 are not finite or beyond 1e\+30 in example"
+    for names, models in ((("p", "q"), (two[0], load(tmp_path))), (("q", "p"), (load(tmp_path), two[0]))):
+        with pytest.raises(InputError, match=rf"{message} one$"):
+            compare(*models, pairs, ids, names)
+        with pytest.raises(InputError, match=rf"{message} five$"):  # the batch of the shortest comes first
             compare(*models, pairs, ids, names, batch_tokens=1)

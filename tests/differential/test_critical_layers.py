@@ -5,6 +5,7 @@ import pyarrow.parquet as pq
 from differential_examples import made_up_examples
 from scipy import stats
 
+from rewire.differential.comparison import compare
 from rewire.differential.critical_layers import (
     PARTS,
     SCHEMA,
@@ -51,18 +52,20 @@ def test_it_is_the_weighted_sum_of_z_scores(tmp_path):
     assert (table["n"] == 12).all()
 
 
-def test_a_swap_is_a_comparison_the_other_way_round():
-    examples = made_up_examples()
-    signs = np.where(np.arange(12) % 3, 1.0, -1.0)
-    found = parts(layer_changes(examples), signs[None])
-    for values, name in ((examples.heads, "entropy"), (examples.layers, "norm")):
-        both = values[name], values[f"{name}_base"]
-        values[name], values[f"{name}_base"] = (
-            np.where((signs < 0).reshape(-1, *[1] * (x.ndim - 1)), y, x) for x, y in (both, both[::-1])
-        )
-    swapped = parts(layer_changes(examples), np.ones((1, 12)))
+def test_a_swap_is_a_comparison_the_other_way_round(two_precise, pairs):
+    """The examples with a -1 are taken, in every measure, from the comparison of Q with P."""
+    there, _ = compare(*two_precise, pairs)
+    back, _ = compare(*reversed(two_precise), pairs)
+    signs = np.array([1.0, -1.0, 1.0, -1.0, -1.0])
+    found = parts(layer_changes(there), signs[None])
+    for measures, others in ((there.layers, back.layers), (there.heads, back.heads)):
+        for name, values in measures.items():
+            values[signs < 0] = others[name][signs < 0]
+    swapped = parts(layer_changes(there), np.ones((1, 5)))
     for name in PARTS:
-        np.testing.assert_allclose(found[name], swapped[name])
+        np.testing.assert_allclose(found[name], swapped[name], rtol=1e-9)
+    forward, reverse = (there.heads[f"attention_kl{way}"].mean() for way in ("", "_reverse"))
+    assert abs(forward / reverse - 1) > 0.01  # else it would not matter which of them a swap takes
 
 
 def test_systematic_change_is_found_and_change_that_turns_its_sign_is_not(tmp_path):
@@ -98,6 +101,7 @@ def test_the_test_keeps_its_level_where_nothing_is_systematic():
         entropy = scale * (noise.normal(0, 0.3, (12, 5, 1)) + noise.normal(0, 0.3, (12, 5, 4)))
         changes = {
             "attention_kl": scale * noise.lognormal(0, 0.3, (12, 5, 4)),
+            "attention_kl_reverse": scale * noise.lognormal(0, 0.3, (12, 5, 4)),
             "entropy": entropy,
             "activation": scale * noise.normal(0, 0.1, (12, 5, 4)),
         }
@@ -139,3 +143,9 @@ def test_without_any_defined_example_there_is_no_number(tmp_path):
 def test_the_same_rows_for_the_same_examples(tmp_path):
     a, b = (rows_of(made_up_examples(), tmp_path / f"{i}.parquet") for i in range(2))
     assert a.equals(b)
+
+
+def test_permutations_in_blocks_change_nothing(tmp_path, monkeypatch):
+    at_once = rows_of(made_up_examples(n=20), tmp_path / "a.parquet")
+    monkeypatch.setattr("rewire.statistics.BLOCK", 20 * 30)
+    np.testing.assert_allclose(rows_of(made_up_examples(n=20), tmp_path / "b.parquet"), at_once)

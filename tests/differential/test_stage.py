@@ -67,8 +67,26 @@ def test_the_last_token_is_predicted_not_read(folders, tmp_path, outputs):
         stage.write_differential(*folders, longer, SETTINGS, outputs)
 
 
-def test_bad_input_leaves_nothing(make_model, folders, pair_table, outputs, tmp_path):
-    other = make_model(tmp_path / "other", 0, n_layer=3)
+@pytest.mark.parametrize("options", [{"n_layer": 3}, {"n_positions": 32}, {"tie_word_embeddings": False}])
+def test_a_model_of_another_shape_leaves_nothing(options, make_model, folders, pair_table, outputs, tmp_path):
+    other = make_model(tmp_path / "other", 0, **options)
     with pytest.raises(InputError, match=rf"^{other}: its shape is not that of {folders[0]}"):
         stage.write_differential(folders[0], other, pair_table, SETTINGS, outputs)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "work", ["compare", "weight_changes", "summary_rows", "critical_layers.layer_changes"]
+)
+def test_nothing_is_written_before_all_is_worked_out(
+    work, folders, pair_table, outputs, tmp_path, monkeypatch
+):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(
+        f"rewire.differential.{work}" if "." in work else f"rewire.differential.stage.{work}", fail
+    )
+    with pytest.raises(MemoryError):
+        stage.write_differential(*folders, pair_table, SETTINGS, outputs)
     assert not (tmp_path / "out").exists()

@@ -6,11 +6,12 @@ import pytest
 from differential_examples import made_up_examples
 
 from rewire import statistics
-from rewire.differential.summary import SCHEMA, falling_share, relative, write_summary
+from rewire.differential.summary import SCHEMA, falling_share, relative, summary_rows
+from rewire.tables import write_table
 
 
 def summarized(examples, path, permutations=300):
-    write_summary(examples, permutations, path)
+    write_table(path, summary_rows(examples, permutations), SCHEMA)
     table = pq.read_table(path)
     assert table.schema == SCHEMA
     return table.to_pandas()

@@ -1,11 +1,22 @@
 import numpy as np
 import pytest
-from circuits.score_worlds import GRAPH, SIZE
+import torch
+from circuits.score_worlds import GRAPH, SIZE, effects, examples, rewired
 from evolution.conftest import SETTINGS, STEPS
+from scipy import stats
 
 from rewire.circuits.comparison import MEASURES, SETS
+from rewire.circuits.edge_centric import jaccards
+from rewire.circuits.ensembles import ensemble
 from rewire.circuits.noise_floor import other_examples, same_model
-from rewire.evolution.changes import change_rows, circuit_rows, interval, layer_rows
+from rewire.evolution.changes import (
+    beyond_floor,
+    centred,
+    change_rows,
+    circuit_rows,
+    interval,
+    layer_rows,
+)
 from rewire.evolution.trajectory import read_trajectory
 
 
@@ -64,10 +75,12 @@ def test_every_measure_has_its_interval_both_noise_floors_and_random_circuits(tr
                 tuple(np.quantile(drawn, (0.05, 0.95)))
             )
         assert ("random" in row) is (measure in SETS)
+        assert row["beyond_low"] <= row["beyond"] <= row["beyond_high"] or row["value"] == 1
     final = {row["measure"]: row for row in rows if row["checkpoint"] == "final"}
     assert final["edge_jaccard"]["random_high"] < final["edge_jaccard"]["value"]
     assert final["edge_jaccard"]["value"] < final["edge_jaccard"]["floor_low"], "rewired beyond the noise"
     assert final["node_jaccard"]["value"] >= final["node_jaccard"]["floor_low"], "nodes kept"
+    assert final["edge_jaccard"]["beyond_low"] > 0 > final["node_jaccard"]["beyond_low"]
 
 
 def test_intervals_are_the_bootstrap_around_the_value_within_the_range_of_the_measure(trajectory, measured):
@@ -78,9 +91,44 @@ def test_intervals_are_the_bootstrap_around_the_value_within_the_range_of_the_me
     width = np.subtract(*np.quantile(drawn, (0.975, 0.025)))
     assert row["high"] - row["low"] == pytest.approx(width)
     wide = np.array([0.0, 10.0] * 50)
-    assert interval("edge_jaccard", 0.5, wide) == {"low": 0.0, "high": 1.0}
-    assert interval("spearman", 0.5, wide) == {"low": -1.0, "high": 1.0}
-    assert interval("node_turnover", 0.5, wide) == {"low": 0.0, "high": 5.5}
+    around = centred(0.5, wide)
+    assert around.mean() == pytest.approx(0.5)
+    assert interval("edge_jaccard", around) == {"low": 0.0, "high": 1.0}
+    assert interval("spearman", around) == {"low": -1.0, "high": 1.0}
+    assert interval("node_turnover", around) == {"low": 0.0, "high": 5.5}
+
+
+def test_change_beyond_the_floor_of_the_less_stable_model():
+    """By hand: a similarity falls and a distance grows; both errors are in the interval."""
+    around = np.full(100, 0.4)
+    firm, loose = np.full(100, 0.9), np.linspace(0.6, 0.8, 100)
+    found = beyond_floor("edge_jaccard", 0.4, around, [firm, loose])
+    ends = np.quantile(loose, (0.025, 0.975)) - 0.4
+    assert tuple(found.values()) == pytest.approx((0.3, *ends)), "the floor's spread"
+    turned = beyond_floor("edge_unshared", 0.6, 1 - around, [1 - firm, 1 - loose])
+    assert turned == pytest.approx(found)
+    noisy = centred(0.4, np.random.default_rng(0).normal(0, 0.1, 100))
+    found = beyond_floor("edge_jaccard", 0.4, noisy, [firm, firm])
+    assert found["beyond_high"] - found["beyond_low"] == pytest.approx(
+        np.ptp(np.quantile(noisy, (0.025, 0.975)))
+    )
+
+
+def test_other_data_alone_is_beyond_the_floor_in_at_most_one_case_of_forty():
+    """One model on two disjoint sets of examples; with half of its wires exchanged it is found."""
+    found = {"same": 0, "changed": 0}
+    for trial in range(40):
+        true = effects(trial % 8)
+        half = torch.where(torch.arange(len(true)) % 2 == 0, true, rewired(true, trial))
+        for kind, after in (("same", true), ("changed", half)):
+            sides = examples(true, 24, 2 * trial), examples(after, 24, 2 * trial + 1)
+            sampling = GRAPH, SIZE, 100, 0, jaccards
+            floors = [same_model(side, *sampling)["edge_jaccard"] for side in sides]
+            one, other = (ensemble(side.mean(dim=0)[None], GRAPH, SIZE) for side in sides)
+            value = float(jaccards(one, other)["edge_jaccard"][0])
+            around = centred(value, other_examples(*sides, *sampling)["edge_jaccard"])
+            found[kind] += beyond_floor("edge_jaccard", value, around, floors)["beyond_low"] > 0
+    assert found["same"] <= stats.binom.ppf(0.999, 40, 0.025) and found["changed"] >= 25
 
 
 def test_layers_add_up_to_the_circuits(trajectory):

@@ -92,7 +92,8 @@ class Tables:
 
         def compare(model: str, study: str, first: str, second: str, edge: float, node: float) -> None:
             texts = {"model": model, "study": study, "first": first, "second": second}
-            rows.append(texts | {"edges": 40, "edge_jaccard": edge, "node_jaccard": node})
+            numbers = {"examples": 64, "edges": 40, "edge_jaccard": edge, "node_jaccard": node}
+            rows.append(texts | numbers)
 
         for i, model in enumerate(models):
             pairs = [(a, b) for a in range(splits) for b in range(a + 1, splits)]
@@ -111,7 +112,9 @@ class Tables:
                 compare(tuned, "corruption", first, second, 1 / (1 + abs(i - j)), 1.0)
         texts = dict.fromkeys(("model", "study", "first", "second"), "string")
         numbers = dict.fromkeys(("edge_jaccard", "node_jaccard"), "float64")
-        return self.write("agreement.parquet", rows, texts | {"edges": "int32"} | numbers)
+        return self.write(
+            "agreement.parquet", rows, texts | dict.fromkeys(("examples", "edges"), "int32") | numbers
+        )
 
     def inclusion(self, models: Sequence[str] = ("base", "final", "random weights"), kept: int = 40) -> Path:
         """Of each model ``kept`` edges in the circuit, as many outside it."""

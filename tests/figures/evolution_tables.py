@@ -75,13 +75,17 @@ def edge_centric(tables: Any, known: bool = True) -> Path:
     for number, (names, left) in enumerate(comparisons(tables)):
         row = names | {"edge_change": 1 - left, "node_change": 0.5 * (1 - left), "alpha": 0.05}
         row |= {"edge_replaced": 0.9, "node_replaced": 0.6, "verdict": "inconclusive"}
-        row |= {"false_positives_pairs": 100 * known, "power_pairs": 40 * known}
+        for prefix in ("", "reference_"):
+            row |= {f"{prefix}false_positives_pairs": 100 * known, f"{prefix}power_pairs": 40 * known}
         if known:
             row |= {"edge_floor": 0.2, "node_floor": 0.1, "p": 0.03, "verdict": verdicts[number % 3]}
-            row |= {"statistic": 0.1, "low": -0.02, "high": 0.2, "false_positives": 0.01, "power": 0.875}
+            row |= {"statistic": 0.1, "low": -0.02, "high": 0.2}
+            row |= {"false_positives": 0.01, "power": 0.875}
+            row |= {"reference_false_positives": 0.03, "reference_power": 0.0 if number else 0.875}
         rows.append(row)
     numbers = ("edge_change", "node_change", "edge_floor", "node_floor", "edge_replaced", "node_replaced")
-    more = ("statistic", "low", "high", "p", "alpha", "false_positives", "power")
+    shares = [f"{prefix}{share}" for prefix in ("", "reference_") for share in ("false_positives", "power")]
+    more = ("statistic", "low", "high", "p", "alpha", *shares)
     columns = NAMES | dict.fromkeys((*numbers, *more), "float64") | {"verdict": "string"}
-    pairs = dict.fromkeys(("false_positives_pairs", "power_pairs"), "int32")
+    pairs = dict.fromkeys((f"{share}_pairs" for share in shares), "int32")
     return tables.write("edge_centric.parquet", rows, columns | pairs)

@@ -92,8 +92,30 @@ def test_too_few_pairs_have_points_but_no_range(tables):
 
 def test_one_model_without_splits_and_noise(tables):
     out, _, axes = panels(tables, models=("base",), splits=0, shares=())
-    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == ["bootstrap\n(n = 100)"]
+    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == [
+        "disjoint\nsplits\n(too few examples)",
+        "bootstrap\n(n = 100)",
+    ]
+    assert axes[0].get_title(loc="left") == "Two circuits of one model: edges (64 examples)"
     assert words(axes[3]) == ["no data"] and len(out.legends) == 1
+
+
+def test_too_few_examples_for_either_study_leave_noise_and_corruption(tables):
+    """A split row without numbers and no bootstrap, as four examples and five splits give."""
+
+    def few(agreement):
+        split = agreement["study"] == "split"
+        numbers = ["edges", "edge_jaccard", "node_jaccard"]
+        agreement[numbers] = agreement[numbers].mask(split)
+        return agreement[agreement["study"] != "bootstrap"]
+
+    agreement = few(read_frame(tables.agreement(), robustness.AGREEMENT))
+    edges = read_frame(tables.inclusion(), robustness.EDGES).assign(inclusion=np.nan)
+    out = robustness.figure(agreement, edges, "x")
+    assert [words(axes) for axes in out.axes] == [["no data"]] * 3 + [[]]
+    assert "no edge" not in out.axes[0].get_xlabel()
+    assert labels(out.legends[0]) == [f"{model}\nnot resampled" for model in MODELS]
+    assert not out.axes[3].patches, "no noise floor"
 
 
 def test_what_was_not_measured_is_said(tables):

@@ -14,8 +14,11 @@ rule write_articles:
         "logs/articles/{dataset}/{split}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(held=2000 * MB),
     params:
-        dataset=lambda wildcards: ordered(DATASETS[wildcards.dataset]),
+        dataset=article_settings,
     script:
         "../scripts/articles.py"
 

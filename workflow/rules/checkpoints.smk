@@ -24,9 +24,9 @@ rule pretrain:
         "../../envs/rewire.yaml"
     threads: 2
     resources:
-        gpu=gpu,
+        **training(lambda wildcards: MODELS[wildcards.model]["pretraining"]),
     params:
-        model=lambda wildcards: ordered(MODELS[wildcards.model]),
+        model=base_settings,
         work=f"{CELL}/.pretraining",
     script:
         "../scripts/pretrain.py"
@@ -45,8 +45,11 @@ rule copy_base:
         model=names(with_source("hub", "local")),
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(copies=WEIGHTS_READ),
     params:
-        source=lambda wildcards: ordered(MODELS[wildcards.model]),
+        source=base_settings,
     script:
         "../scripts/copy_checkpoint.py"
 
@@ -65,6 +68,9 @@ rule copy_checkpoint:
         checkpoint=names(PUBLISHED_CHECKPOINTS),
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(copies=WEIGHTS_READ),
     params:
         source=lambda wildcards: {
             "allow_pickle": MODELS[wildcards.model].get("allow_pickle", False),
@@ -95,10 +101,13 @@ rule finetune:
         "../../envs/rewire.yaml"
     threads: 2
     resources:
-        gpu=gpu,
+        **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
-        training=section("checkpoints"),
-        steps=[step for name, step in STEP_OF.items() if name != "base"],
+        training=section("checkpoints", "training"),
+        # derived from the output, so that Snakemake does not track it: one step fewer retrains nothing
+        steps=lambda wildcards, output: [
+            STEP_OF[Path(folder).name] for folder in output.folders
+        ],
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=f"{CELL}/.finetuning",
     script:

@@ -18,8 +18,9 @@ rule find_circuit:
         "logs/circuits/{model}/{dataset}/{checkpoint}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("circuits", passes=config["circuits"]["steps"] + 2),
     params:
         circuits=section("circuits"),
     script:

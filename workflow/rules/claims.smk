@@ -34,6 +34,9 @@ rule judge_claims:
         "logs/claims/claims.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         claims=section("claims"),
         runs=[list(run) for run in RUNS],

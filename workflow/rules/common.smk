@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -186,13 +185,6 @@ def code(script):
     return [os.path.relpath(path) for path in sorted({file, *imports(file)})]
 
 
-def gpu(wildcards):
-    """One GPU a job on a cluster or where there is one; none on a machine without, so that jobs run side by side."""
-    executor = workflow.executor_plugin
-    local = executor is None or executor.common_settings.local_exec
-    return 1 if not local or shutil.which("nvidia-smi") else 0
-
-
 def figure(name):
     """Output of a figure rule of one cell."""
     stem = f"results/figures/{{model}}/{{dataset}}/{name}"
@@ -256,6 +248,23 @@ def files_in(*folders):
     return sorted(
         str(file) for path in paths for file in path.glob("*") if file.is_file()
     )
+
+
+def article_settings(wildcards):
+    """A dataset's catalogue entry as one split reads it: another split's rows or file change nothing here."""
+    entry = {k: v for k, v in DATASETS[wildcards.dataset].items() if k != "language"}
+    for key in {"rows", "splits"} & set(entry):
+        entry[key] = {wildcards.split: entry[key][wildcards.split]}
+    name = entry.get("splits", {}).get(wildcards.split, "").split("[")[0]
+    if name in entry.get("files", {}):
+        entry["files"] = {name: entry["files"][name]}
+    return ordered(entry)
+
+
+def base_settings(wildcards):
+    """A base model's catalogue entry, without the published checkpoints that stand in for its training."""
+    entry = MODELS[wildcards.model]
+    return ordered({key: entry[key] for key in entry if key != "checkpoints"})
 
 
 def article_file(wildcards):

@@ -43,8 +43,9 @@ rule compare_with_base:
         "logs/differential/{model}/{dataset}/{checkpoint}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
         differential=MEASURING,
     script:
@@ -68,8 +69,9 @@ rule compare_with_last:
         "logs/differential/{model}/{dataset}/lora-standard-against-last.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
         differential=MEASURING,
     script:
@@ -94,6 +96,9 @@ rule follow_training:
         "logs/differential/{model}/{dataset}/trajectories.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         checkpoints=lambda wildcards: tuned(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
@@ -114,6 +119,9 @@ rule compare_three_ways:
         "logs/differential/{model}/{dataset}/three_way.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         permutations=config["differential"]["permutations"],
     script:

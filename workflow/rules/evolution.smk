@@ -22,6 +22,9 @@ rule compare_circuits:
         "logs/evolution/{model}/{dataset}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(circuits=max(map(len, map(checkpoints, MODELS))), minutes=240),
     params:
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
         checkpoints=lambda wildcards: checkpoints(wildcards.model),

@@ -3,6 +3,12 @@
 FAITHFULNESS = "results/faithfulness/{model}/{dataset}/{checkpoint}/curve.parquet"
 AREAS = "results/faithfulness/{model}/{dataset}/{checkpoint}/areas.parquet"
 CRITERIA = "results/faithfulness/{model}/{dataset}/{checkpoint}/criteria.parquet"
+# circuits of every fraction: ours, another task's and the folds', by two rankings, and random ones beside each
+CIRCUITS_JUDGED = (
+    len(config["faithfulness"]["fractions"])
+    * 2
+    * (2 + config["faithfulness"]["folds"] + config["faithfulness"]["random"])
+)
 
 
 rule evaluate_circuit:
@@ -24,8 +30,9 @@ rule evaluate_circuit:
         "logs/faithfulness/{model}/{dataset}/{checkpoint}/curve.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("faithfulness", passes=CIRCUITS_JUDGED),
     params:
         circuits=section(
             "circuits", "method", "steps", "grid", "metric", "batch_tokens"
@@ -52,8 +59,9 @@ rule test_circuit:
         "logs/faithfulness/{model}/{dataset}/{checkpoint}/criteria.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("faithfulness", passes=config["faithfulness"]["dropped_edges"] + 100),
     params:
         circuits=section(
             "circuits", "method", "steps", "grid", "metric", "fraction", "batch_tokens"

@@ -37,6 +37,9 @@ rule draw_training:
         "logs/figures/{model}/{dataset}/training.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -55,6 +58,9 @@ rule draw_pairs:
         "logs/figures/{model}/{dataset}/pairs.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -72,6 +78,9 @@ rule draw_layers:
         "logs/figures/{model}/{dataset}/layers.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoints=lambda wildcards: tuned(wildcards.model),
@@ -91,6 +100,9 @@ rule draw_heads:
         "logs/figures/{model}/{dataset}/heads.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoint=lambda wildcards: last(wildcards.model),
@@ -109,6 +121,9 @@ rule draw_neurons:
         "logs/figures/{model}/{dataset}/neurons.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoint=lambda wildcards: last(wildcards.model),
@@ -128,6 +143,9 @@ rule draw_trajectories:
         "logs/figures/{model}/{dataset}/trajectories.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -145,6 +163,9 @@ rule draw_three_way:
         "logs/figures/{model}/{dataset}/three_way.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -162,6 +183,9 @@ rule draw_faithfulness:
         "logs/figures/{model}/{dataset}/faithfulness.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
@@ -181,6 +205,9 @@ rule draw_areas:
         "logs/figures/{model}/{dataset}/areas.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
@@ -200,6 +227,9 @@ rule draw_criteria:
         "logs/figures/{model}/{dataset}/criteria.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
@@ -218,6 +248,9 @@ rule draw_evolution:
         "logs/figures/{model}/{dataset}/evolution.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -236,6 +269,9 @@ rule draw_evolution_layers:
         "logs/figures/{model}/{dataset}/evolution_layers.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -253,6 +289,9 @@ rule draw_edge_centric:
         "logs/figures/{model}/{dataset}/edge_centric.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -270,6 +309,9 @@ rule draw_circuit_evolution:
         "logs/figures/{model}/{dataset}/circuit_evolution.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
@@ -290,6 +332,9 @@ rule draw_robustness:
         "logs/figures/{model}/{dataset}/robustness.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -307,6 +352,9 @@ rule draw_circuit:
         "logs/figures/{model}/{dataset}/circuit.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -325,6 +373,9 @@ rule draw_bakeoff:
         "logs/figures/{model}/{dataset}/bakeoff.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -349,6 +400,9 @@ rule draw_bakeoff_losses:
         "logs/figures/{model}/{dataset}/bakeoff_losses.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
         runs=CONTEST,
@@ -368,6 +422,9 @@ rule draw_bakeoff_parameters:
         "logs/figures/{model}/{dataset}/bakeoff_parameters.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -385,6 +442,9 @@ rule draw_bakeoff_circuits:
         "logs/figures/{model}/{dataset}/bakeoff_circuits.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         title=title,
     script:
@@ -408,6 +468,9 @@ rule draw_claims:
         "logs/figures/claims.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     script:
         "../scripts/figure_claims.py"
 

@@ -21,15 +21,25 @@ def of_contest(pattern):
 
 
 def lora_settings(wildcards):
-    """The section as training one strategy reads it."""
-    values = {
-        key: value
-        for key, value in config["lora"].items()
-        if key not in ("seeds", "strategies", "alpha")
-    }
+    """The section as training one strategy reads it: what it does not read does not train it again."""
     declared = config["lora"]["strategies"][wildcards.strategy]
+    unread = {"seeds", "strategies", "alpha"}
+    unread.add("critical_layers" if "heads" in declared else "critical_heads")
+    if "count" in declared:
+        unread |= {"critical_layers", "critical_heads"}
+    if "rank" in declared:
+        unread.add("rank")
+    if not declared.get("adapter", True):
+        unread |= {"critical_layers", "rank", "alpha_per_rank", "dropout"}
+    values = {k: v for k, v in config["lora"].items() if k not in unread}
     kept = {key: value for key, value in declared.items() if key != "draws"}
     return ordered(values | {"strategies": {wildcards.strategy: kept}})
+
+
+def rate_chosen(wildcards):
+    """The same without the grid of learning rates: a run takes the one that was chosen."""
+    settings = lora_settings(wildcards)
+    return {key: settings[key] for key in settings if key != "learning_rates"}
 
 
 rule rank_layers:
@@ -45,6 +55,9 @@ rule rank_layers:
         "logs/lora/{model}/{dataset}/criticality.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(circuits=2),
     script:
         "../scripts/lora_criticality.py"
 
@@ -68,8 +81,12 @@ rule tune_strategy:
         "logs/lora/{model}/{dataset}/{strategy}/tuning.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **training(
+            lambda wildcards: config["lora"]["training"],
+            runs=len(config["lora"]["learning_rates"]),
+        ),
     params:
         lora=lora_settings,
         seed=SEEDS[0],
@@ -99,10 +116,11 @@ rule train_adapter:
         seed=names([str(seed) for _, seed in CONTEST if seed != SEEDS[0]]),
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **training(lambda wildcards: config["lora"]["training"]),
     params:
-        lora=lora_settings,
+        lora=rate_chosen,
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=f"{TRAINED_RUN}/.training",
     script:
@@ -124,8 +142,9 @@ rule summarize_adapter:
         f"{RUN_LOGS}/summaries.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **generating(),
     params:
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
@@ -147,6 +166,9 @@ rule hold_bakeoff:
         "logs/lora/{model}/{dataset}/bakeoff.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         runs=CONTEST,
         alpha=config["lora"]["alpha"],
@@ -180,6 +202,9 @@ rule add_costs:
         "logs/lora/{model}/{dataset}/costs.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     script:
         "../scripts/lora_costs.py"
 
@@ -201,6 +226,9 @@ rule compare_adapted_circuits:
         "logs/lora/{model}/{dataset}/circuits.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(circuits=2 + len(STRATEGIES), minutes=240),
     params:
         models=lambda wildcards: ["base", last(wildcards.model), *STRATEGIES],
         evolution=section("evolution", "fraction", "random", "resamples", "seed"),

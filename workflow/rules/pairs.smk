@@ -18,6 +18,9 @@ rule build_pairs:
         dataset=names(sorted({*DATASETS} - {*SUMS})),
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         task="summary",
         corruption=lambda wildcards: wildcards.corruption,
@@ -39,6 +42,9 @@ rule build_continuations:
         "logs/pairs/{model}/{dataset}/continuation.log",
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         task="continuation",
         corruption="mask",
@@ -62,8 +68,9 @@ rule measure_pairs:
         "logs/pairs/{model}/{dataset}/effect.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("circuits", passes=4 * len(CORRUPTIONS)),
     params:
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],

@@ -2,6 +2,8 @@
 
 AGREEMENT = "results/robustness/{model}/{dataset}/agreement.parquet"
 INCLUSION = "results/robustness/{model}/{dataset}/edges.parquet"
+# of three models: by every corruption, every share of noise, and the parts of the examples
+CIRCUITS_FOUND = 3 * (len(CORRUPTIONS) + len(config["robustness"]["noise_shares"]) + 1)
 
 
 rule test_robustness:
@@ -20,8 +22,9 @@ rule test_robustness:
         "logs/robustness/{model}/{dataset}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **reading("circuits", passes=CIRCUITS_FOUND * config["circuits"]["steps"]),
     params:
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],

@@ -18,8 +18,9 @@ rule summarize:
         "logs/summaries/{model}/{dataset}/{checkpoint}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
     resources:
-        gpu=gpu,
+        **generating(),
     params:
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],

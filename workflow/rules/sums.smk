@@ -13,6 +13,9 @@ rule build_sums:
         dataset=names(SUMS),
     conda:
         "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
     params:
         digits=lambda wildcards: DATASETS[wildcards.dataset]["digits"],
         pairs=section("pairs", "examples", "seed"),

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from rewire.circuits.exact import exact
+from rewire.circuits.finite import check_scores
 from rewire.circuits.flow_routes import batch_routes
 from rewire.circuits.gradients import Component, EdgeGradients, Gradients, NodeGradients, working_precision
 from rewire.circuits.graph import Graph
@@ -80,7 +81,8 @@ def attribute(
     ``intervention``: what an ablated source writes; integrated methods interpolate the pair's embeddings and need
     ``patching``. ``exact`` runs the model once an edge, node or neuron without it: for small models.
     ``information-flow-routes`` reads the clean run alone, no metric, and scores edges.
-    Errors: InputError for an unknown method, grid, metric or level, or an example longer than the context.
+    Errors: InputError for an unknown method, grid, metric or level, an example longer than the context, or scores that are
+    not finite: it names the example, and where in the model that starts.
     """
     if level not in LEVELS:
         raise InputError(f"level {level!r} is not one of {', '.join(LEVELS)}")
@@ -98,8 +100,10 @@ def attribute(
             raise InputError(f"method {method!r} needs the intervention patching, not {intervention!r}")
         batches = gradient_batches(model, pairs, metric, method, points, batch_tokens, intervention, level)
     total = _Total(model.graph, level, len(pairs), examples)
+    averaged_over = range(len(pairs)) if intervention.startswith("mean") else ()
     with bar(len(pairs), "attribution", "pair") as progress:
         for index, batch in batches:
+            check_scores(model, pairs, index, batch.scores, batch.change, averaged_over)
             total.add(index, batch)
             progress.update(len(index))
     integrated = intervention == "patching" and method in ("EAP", "EAP-IG-inputs", "clean-corrupted")
@@ -109,11 +113,11 @@ def attribute(
 
 @dataclass
 class _Batch:
-    """What a batch adds: ``scores`` [B, ...] of each example, and two sums over the examples."""
+    """What a batch of B examples adds."""
 
-    scores: Tensor
-    integral: float = 0.0  # <delta_input, mean gradient at the embedding>
-    change: float = 0.0  # M(corrupted) - M(clean)
+    scores: Tensor  # [B, ...]
+    change: Tensor  # [B]: M(corrupted) - M(clean)
+    integral: float  # <delta_input, mean gradient at the embedding>, a sum over the examples
 
 
 class _Total:
@@ -132,7 +136,7 @@ class _Total:
     def add(self, index: Tensor, batch: _Batch) -> None:
         self.sum += batch.scores.sum(dim=0, dtype=torch.float64).cpu()
         self.integral += batch.integral
-        self.change += batch.change
+        self.change += float(batch.change.sum(dtype=torch.float64))
         if self.examples is not None:
             scores = batch.scores.cpu()
             self.examples[index] = (scores if self.edges is None else scores[:, self.edges]).float()
@@ -148,7 +152,8 @@ def flow_route_batches(model: Model, pairs: TokenPairs, batch_tokens: int) -> It
     """Indices of a batch's examples and their information flow routes, over all of their tokens."""
     model.check_length(pairs.clean.shape[1])
     for index, batch in pairs.batches(batch_tokens):
-        yield index, _Batch(batch_routes(model.stream, model.graph, batch))
+        routes = batch_routes(model.stream, model.graph, batch)
+        yield index, _Batch(routes, routes.new_zeros(len(routes)), 0.0)
 
 
 def gradient_batches(
@@ -220,7 +225,7 @@ def attribute_batch(runs: PairRuns, metric: str, points: list[_Point], gradients
     for point in points:
         at_embedding = add_run(runs, metric, point, gradients)
         integral += float((difference * at_embedding).sum(dtype=torch.float64)) / len(points)
-    return _Batch(gradients.scores(), integral, float(change.sum(dtype=torch.float64)))
+    return _Batch(gradients.scores(), change, integral)
 
 
 def add_run(runs: PairRuns, metric: str, point: _Point, gradients: Gradients) -> Tensor:

@@ -82,16 +82,20 @@ class Result:
 
     @property
     def verdict(self) -> str:
-        """``supported`` if p <= alpha; ``not supported`` if not, but edges and nodes both leave the noise floor.
+        """``supported`` if p <= alpha; ``not supported`` if there is evidence against: edges and nodes both leave the
+        noise floor, and the whole interval of the statistic lies at 0 or below.
 
-        Else ``inconclusive``, as with so few examples that no p can reach alpha: to swap all of them changes nothing,
-        so that p_noise is at least 2 in 2^N.
+        Else ``inconclusive``, as where no head can take another's place (nothing says how many nodes would have changed)
+        and with so few examples that no p can reach alpha: to swap all of them changes nothing, so that p_noise is at
+        least 2 in 2^N.
         """
-        if self.examples < statistics.MINIMUM or 2.0 ** (1 - self.examples) > self.alpha:
+        few = self.examples < statistics.MINIMUM or 2.0 ** (1 - self.examples) > self.alpha
+        if few or not self.edge_replaced > 0:
             return INCONCLUSIVE
         if self.p <= self.alpha:
             return SUPPORTED
-        return NOT_SUPPORTED if max(self.p_edge, self.p_node) <= self.alpha else INCONCLUSIVE
+        changed_both = max(self.p_edge, self.p_node) <= self.alpha
+        return NOT_SUPPORTED if changed_both and self.high <= 0 else INCONCLUSIVE
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ class Pair:
     @cached_property
     def swapped(self) -> tuple[Change, bool]:
         """The observed change (row 0), then with examples swapped between the models; and whether these are all."""
-        signs, exact = statistics.sign_flips(self.n, self.resamples, self.seed)
+        _, exact = statistics.permutations(self.n, self.resamples)
+        signs = np.vstack(list(statistics.sign_flips(self.n, self.resamples, self.seed)))
         own, other = (1 + signs) / (2 * self.n), (1 - signs) / (2 * self.n)
         every = np.full((1, self.n), 1 / self.n)
         own, other = np.vstack([every, own]), np.vstack([0 * every, other])
@@ -234,16 +239,15 @@ def rejects(pair: Pair, alpha: float) -> bool:
 
 
 def false_positives(
-    models: Sequence[Tensor], graph: Graph, size: int, pairs: int, alpha: float = 0.05, seed: int = 0
+    examples: Tensor, graph: Graph, size: int, pairs: int, alpha: float = 0.05, seed: int = 0
 ) -> Estimate:
     """Share of ``pairs`` of one model with itself for which the test rejects, with its exact binomial interval.
 
-    ``models``: scores [N, edges] of each; they take turns. Both sides are bootstrap samples of the model's examples.
+    ``examples``: the model's scores [N, edges]. Both sides are bootstrap samples of its examples.
     """
     rng = np.random.default_rng(seed)
     found = 0
     for number in range(pairs):
-        examples = models[number % len(models)]
         one, other = (torch.from_numpy(rng.integers(0, len(examples), len(examples))) for _ in range(2))
         pair = Pair(examples[one], examples[other], graph, size, enough(alpha), seed + number)
         found += rejects(pair, alpha)
@@ -251,17 +255,17 @@ def false_positives(
 
 
 def power(
-    models: Sequence[Tensor], graph: Graph, size: int, pairs: int, alpha: float = 0.05, seed: int = 0
+    examples: Tensor, graph: Graph, size: int, pairs: int, alpha: float = 0.05, seed: int = 0
 ) -> Estimate:
     """Share of ``pairs`` for which the test rejects when the edges were rewired on purpose and the nodes kept.
 
-    One side is a model, the other the same with the edges between its circuit's nodes exchanged (``rewired_edges``).
+    One side is the model (scores ``examples`` [N, edges]), the other the same with the edges between its circuit's nodes
+    exchanged (``rewired_edges``).
     """
     generator = torch.Generator().manual_seed(seed)
+    circuit = ensemble(examples.mean(dim=0, keepdim=True), graph, size).edges[0]
     found = 0
     for number in range(pairs):
-        examples = models[number % len(models)]
-        circuit = ensemble(examples.mean(dim=0, keepdim=True), graph, size).edges[0]
         rewired = examples[:, rewired_edges(circuit, graph, generator)]
         found += rejects(Pair(examples, rewired, graph, size, enough(alpha), seed + number), alpha)
     return statistics.proportion(found, pairs)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rewire.circuits.finite import check_whole_model
 from rewire.circuits.interventions import constants
 from rewire.circuits.runs import PairRuns
 from rewire.circuits.selection import Circuit
@@ -32,7 +33,9 @@ def evaluate(
     """Each metric of each circuit on each example: [circuits, examples] by metric name, float32 (float64 models: float64).
 
     ``intervention``: what edges outside a circuit carry (``interventions.INTERVENTIONS``). The whole graph gives the
-    clean run and, with ``patching``, the empty graph the corrupted run, to float tolerance.
+    clean run and, with ``patching``, the empty graph the corrupted run, to float tolerance. A circuit's own values may be
+    not finite: nothing keeps activations in range that no model ever had.
+    Errors: InputError that names the example and the layer if the whole model's clean or corrupted run is not finite.
     """
     model.check_pairs(pairs)
     for number, circuit in enumerate(circuits):
@@ -45,6 +48,7 @@ def evaluate(
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
         for index, batch in pairs.batches(batch_tokens):
             runs = PairRuns(model.stream, batch, outputs)
+            check_whole_model(model, pairs, index, runs)
             for numbers in same_mask(circuits):
                 logits = run_circuit(runs, circuits[numbers[0]])
                 for metric in metrics:
@@ -67,7 +71,10 @@ def same_mask(circuits: Sequence[Circuit]) -> list[list[int]]:
 def evaluate_baselines(
     model: Model, pairs: TokenPairs, metrics: Sequence[str] = ("nll",), batch_tokens: int = 2048
 ) -> dict[str, dict[str, Tensor]]:
-    """Each metric of the whole model: ``["clean"][metric]`` and ``["corrupted"][metric]``, [examples]."""
+    """Each metric of the whole model: ``["clean"][metric]`` and ``["corrupted"][metric]``, [examples].
+
+    Errors: InputError that names the example and the layer if one of these runs is not finite.
+    """
     model.check_pairs(pairs)
     values = {
         run: {metric: torch.empty(len(pairs), dtype=model.precision) for metric in metrics}
@@ -75,6 +82,7 @@ def evaluate_baselines(
     }
     for index, batch in pairs.batches(batch_tokens):
         runs = PairRuns(model.stream, batch)
+        check_whole_model(model, pairs, index, runs)
         for metric in metrics:
             values["clean"][metric][index] = runs.measure(metric, runs.references.clean).cpu()
             values["corrupted"][metric][index] = runs.measure(metric, runs.references.corrupted).cpu()

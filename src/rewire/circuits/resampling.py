@@ -5,14 +5,12 @@ Definitions: docs/definitions.md, "Robustness".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from rewire.circuits.selection import Circuit, Scores
+from rewire.circuits.selection import Scores
 from rewire.errors import InputError
 from rewire.statistics import Array
 
@@ -47,11 +45,3 @@ def reweighted(scores: Scores, weights: Array) -> list[Scores]:
         values[scores.graph.mask] = row
         out.append(replace(scores, values=values, completeness_gap=None, examples=None))
     return out
-
-
-def inclusion_frequency(circuits: Sequence[Circuit]) -> Tensor:
-    """float64 [sources, destinations]: share of the circuits that each edge is in."""
-    total = torch.zeros(circuits[0].mask.shape, dtype=torch.float64)
-    for circuit in circuits:
-        total += circuit.mask
-    return total / len(circuits)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ def at_ten_percent(table: Any) -> Any:
 def circuit_minus_best_random(tables: Tables) -> Estimate | None:
     """f of the circuit at 10 % of edges minus the largest f of its random circuits; examples resampled for all alike.
 
-    Each example is judged by the circuit that the other examples score.
+    Each example is judged by the circuit that the other examples score. See ``settled`` for when there is no interval.
     """
     table = frame(tables, "faithfulness")
     at = at_ten_percent(table)
@@ -36,7 +38,20 @@ def circuit_minus_best_random(tables: Tables) -> Estimate | None:
         faithful = (means[2:] - means[1]) / (means[0] - means[1])
         return faithful[0] - faithful[1:].max(axis=0)
 
-    return statistics.estimate([np.arange(values.shape[1])], lead)
+    return settled(statistics.estimate([np.arange(values.shape[1])], lead), table)
+
+
+def settled(measured: Estimate, *models: Any) -> Estimate:
+    """``measured`` without its interval if corruption may do nothing to one of the ``models`` (faithfulness tables).
+
+    The condition of ``faithfulness.measures.settled``: the interval of b' - b holds 0.
+    """
+    for table in models:
+        clean, corrupted = (table[table["circuit"] == run]["nll"].iloc[0] for run in ("clean", "corrupted"))
+        effect = statistics.mean_difference(corrupted, clean)
+        if effect.low <= 0 <= effect.high:
+            return replace(measured, low=math.nan, high=math.nan)
+    return measured
 
 
 def kl_columns(tables: Tables, name: str) -> list[np.ndarray] | None:
@@ -57,25 +72,29 @@ def percentage(whole: np.ndarray, circuit: np.ndarray, axis: int = -1) -> np.nda
 
 
 def kl_percentage(name: str) -> Callable[[Tables], Estimate | None]:
-    """kl_percentage of the circuit of 10 % of edges, from the faithfulness table of that ``name``."""
+    """kl_percentage of the circuit of 10 % of edges, from the faithfulness table of that ``name``; see ``settled``."""
 
     def measure(tables: Tables) -> Estimate | None:
         columns = kl_columns(tables, name)
-        return None if columns is None else statistics.estimate(columns, percentage)
+        if columns is None:
+            return None
+        return settled(statistics.estimate(columns, percentage), frame(tables, name))
 
     return measure
 
 
 def kl_percentage_change(tables: Tables) -> Estimate | None:
     """kl_percentage of the last checkpoint's circuit minus the base's; both models' examples are resampled together."""
-    after, before = (kl_columns(tables, name) for name in ("faithfulness", "faithfulness_base"))
+    names = "faithfulness", "faithfulness_base"
+    after, before = (kl_columns(tables, name) for name in names)
     if after is None or before is None:
         return None
 
     def change(b: np.ndarray, c: np.ndarray, b0: np.ndarray, c0: np.ndarray, axis: int = -1) -> np.ndarray:
         return percentage(b, c, axis) - percentage(b0, c0, axis)
 
-    return statistics.estimate([*after, *before], change)
+    found = statistics.estimate([*after, *before], change)
+    return settled(found, *(frame(tables, name) for name in names))
 
 
 def against_base(tables: Tables, name: str) -> Any:
@@ -85,22 +104,24 @@ def against_base(tables: Tables, name: str) -> Any:
     return table[table["step"] == table["step"].max()]
 
 
-def edge_jaccard_to_base(tables: Tables) -> Estimate:
+def edge_jaccard_row(tables: Tables) -> Any:
+    """The row of the edge Jaccard of the last checkpoint's circuit and the base's."""
     rows = against_base(tables, "evolution")
-    row = rows[rows["measure"] == "edge_jaccard"].iloc[0]
+    return rows[rows["measure"] == "edge_jaccard"].iloc[0]
+
+
+def edge_jaccard_to_base(tables: Tables) -> Estimate:
+    row = edge_jaccard_row(tables)
     return Estimate(row["value"], row["low"], row["high"], int(row["examples"]))
 
 
 def edge_change_beyond_floor(tables: Tables) -> Estimate:
-    """Jaccard of two resamples of one model minus Jaccard of base and last checkpoint; the less stable model's floor.
+    """Jaccard of two samples of one model, the less stable, minus that of base and last checkpoint.
 
-    The interval is the 5-95 % range of that floor, less what was observed.
+    The interval has the spread of either (``evolution.changes.beyond_floor``).
     """
-    rows = against_base(tables, "evolution")
-    row = rows[rows["measure"] == "edge_jaccard"].iloc[0]
-    floor = "floor" if row["floor"] < row["reference_floor"] else "reference_floor"
-    value, low, high = (row[f"{floor}{end}"] - row["value"] for end in ("", "_low", "_high"))
-    return Estimate(value, low, high, int(row["examples"]))
+    row = edge_jaccard_row(tables)
+    return Estimate(row["beyond"], row["beyond_low"], row["beyond_high"], int(row["examples"]))
 
 
 def edges_beyond_nodes(tables: Tables) -> Estimate:
@@ -113,9 +134,13 @@ def edge_centric_verdict(tables: Tables) -> str:
     return str(against_base(tables, "edge_centric").iloc[0]["verdict"])
 
 
-def bootstrap_jaccard(tables: Tables) -> Estimate:
-    """Mean edge Jaccard of the circuits of two resamples of the last checkpoint's examples, over pairs of resamples."""
+def bootstrap_jaccard(tables: Tables) -> Estimate | None:
+    """Mean edge Jaccard of the circuits of two resamples of the last checkpoint's examples; the interval is over examples."""
     table = frame(tables, "agreement")
-    rows = table[table["study"] == "bootstrap"]
-    last = table[table["study"] == "noise"]["model"].iloc[0]
-    return statistics.mean(rows[rows["model"] == last]["edge_jaccard"])
+    last = table[table["study"] == "corruption"]["model"].iloc[0]
+    rows = table[(table["study"] == "bootstrap") & (table["model"] == last)]
+    if not len(rows):
+        return None
+    row = rows.iloc[0]
+    value = float(rows["edge_jaccard"].mean())
+    return Estimate(value, row["edge_mean_low"], row["edge_mean_high"], int(row["examples"]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rewire.differential.attention import attend
+from rewire.differential.attention import attend, out_of_range
 from rewire.residual import ResidualStream
 
 
@@ -17,6 +17,7 @@ class Block:
     """One block's activations in one model. Shapes: B examples, T positions, D model width, N neurons."""
 
     before: Tensor  # [B, T, D]: residual stream that enters the block
+    no_attention: Tensor  # bool [B, H, T]: queries whose attention scores are out of range
     attention_out: Tensor  # [B, T, D], bias included
     neurons: Tensor  # [B, T, N]: hidden units of the MLP, after its activation function (and gate)
     mlp_out: Tensor  # [B, T, D]
@@ -37,8 +38,8 @@ def paired_blocks(
         queries, keys, values = (torch.stack(pair) for pair in zip(*inputs, strict=True))
         z, measures = attend(queries, keys, values, every)
         two = [
-            finish(stream, layer, x, own.to(x.dtype))
-            for stream, x, own in zip((p, q), states, z, strict=True)
+            finish(stream, layer, x, own.to(x.dtype), undefined)
+            for stream, x, own, undefined in zip((p, q), states, z, out_of_range(queries, keys), strict=True)
         ]
         yield two[0], two[1], measures
         states = [block.after for block in two]
@@ -52,12 +53,12 @@ def attention_inputs(stream: ResidualStream, layer: int, x: Tensor) -> tuple[Ten
     return (q, k, v) if x.dtype == torch.float64 else (q.float(), k.float(), v.float())
 
 
-def finish(stream: ResidualStream, layer: int, x: Tensor, z: Tensor) -> Block:
+def finish(stream: ResidualStream, layer: int, x: Tensor, z: Tensor, no_attention: Tensor) -> Block:
     """The rest of a block that read ``x`` [B, T, D], from its heads' outputs z [B, H, T, E]."""
     attention_out = stream.attention_out(layer, z.transpose(1, 2))
     middle = x + attention_out
     mlp_out, neurons = mlp(stream, layer, x if stream.parallel else middle)
-    return Block(x, attention_out, neurons, mlp_out, middle + mlp_out)
+    return Block(x, no_attention, attention_out, neurons, mlp_out, middle + mlp_out)
 
 
 def mlp(stream: ResidualStream, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:

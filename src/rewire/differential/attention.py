@@ -16,7 +16,10 @@ from torch import Tensor
 from rewire.differential.averages import mean_over_tokens
 
 QUERIES = 32  # worked out at a time: their attention stays in the cache, and keys after the last of them are left out
-MASKED = -1e30  # score of a future key: a finite one, so that differences of two of them are 0
+LARGEST = (
+    1e30  # no score may be larger: scores as low as a future key's would leave a query no key to attend to
+)
+MASKED = -LARGEST  # score of a future key: a finite one, so that differences of two of them are 0
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, every: int = 1) -> tuple[Tensor, dict[str, Tensor]]:
@@ -49,6 +52,19 @@ def attention_scores(queries: Tensor, keys: Tensor) -> Iterator[Tensor]:
         future = torch.ones(last - first, last - first, dtype=torch.bool, device=scores.device).triu(1)
         scores[..., first:].masked_fill_(future, MASKED)
         yield scores
+
+
+def out_of_range(queries: Tensor, keys: Tensor) -> Tensor:
+    """[..., T, E] x 2 -> bool [..., T]: queries with a score that is not finite or beyond LARGEST, on a key up to their own.
+
+    Attention is no distribution then: it is NaN, or goes to keys after the query. E max|q| max|k| bounds all scores and
+    nearly always settles it.
+    """
+    q, k = (max(abs(bound.item()) for bound in x.aminmax()) for x in (queries, keys))
+    if queries.shape[-1] * q * k < LARGEST:  # false where one is NaN
+        return queries.new_zeros(queries.shape[:-1], dtype=torch.bool)
+    pieces = [~(scores.abs() <= LARGEST).all(dim=-1) for scores in attention_scores(queries, keys)]
+    return torch.cat(pieces, dim=-1)
 
 
 def compare_attention(attention: Tensor, log_attention: Tensor) -> dict[str, Tensor]:

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from rewire.differential.activations import Block, paired_blocks
-from rewire.differential.attention import head_measures
+from rewire.differential.attention import LARGEST, head_measures
 from rewire.differential.averages import mean_vector
 from rewire.differential.hidden_states import hidden_state_measures
 from rewire.differential.magnitudes import magnitudes
 from rewire.differential.neurons import NeuronMoments
 from rewire.differential.tables import Examples, no_examples
+from rewire.differential.weights import matrices
 from rewire.errors import InputError
 from rewire.models import Model
 from rewire.pairs import TokenPairs
@@ -42,7 +43,7 @@ def compare(
     ``ids``: the examples' names, by default their numbers. ``names``: what errors call the two models. ``positions``:
     tokens an example that CKA and RSA compare, and how many queries of the longest example, evenly spaced, Gini and
     Jensen-Shannon are means over (at least). ``batch_tokens`` bounds the memory and changes no result.
-    Errors: InputError if the models' shapes differ, an example does not fit, or an activation is not finite.
+    Errors: InputError if the models' shapes differ, an example does not fit, or an activation or attention score is not finite.
     """
     ids = [str(i) for i in range(len(pairs))] if ids is None else list(ids)
     n_neurons = check_shapes(base, tuned, names)
@@ -82,6 +83,7 @@ class Comparison:
     ) -> None:
         """Everything about block ``layer`` of the examples at ``index`` [B]."""
         self.add_states(index, layer, "residual", (p.before, q.before), real)
+        self.check_attention(index, layer, (p.no_attention, q.no_attention), real)
         self.add_site(index, layer, "attention_out", (p.attention_out, q.attention_out), real)
         self.add_site(index, layer, "mlp_neurons", (p.neurons, q.neurons), real)
         self.add_site(index, layer, "mlp_out", (p.mlp_out, q.mlp_out), real)
@@ -114,6 +116,17 @@ class Comparison:
                     f"{name}: activations of layer {layer} ({site}) are not finite in example {example}"
                 )
 
+    def check_attention(self, index: np.ndarray, layer: int, two: Pair, real: Tensor) -> None:
+        """InputError that names the model, layer, head and example if a real query's scores are out of range."""
+        for name, no_attention in zip(self.names, two, strict=True):
+            bad = (no_attention & real[:, None]).any(dim=-1).nonzero().tolist()
+            if bad:
+                row, head = min(bad, key=lambda place: (index[place[0]], place[1]))
+                raise InputError(
+                    f"{name}: attention scores of layer {layer}, head {head} are not finite or beyond {LARGEST:g} "
+                    f"in example {self.examples.ids[index[row]]}"
+                )
+
     def put(self, index: np.ndarray, layer: int, site: str, measured: Mapping[str, Tensor]) -> None:
         values = torch.stack(list(measured.values())).cpu().numpy()  # [measures, B]
         for name, row in zip(measured, values, strict=True):
@@ -126,16 +139,22 @@ def precise(x: Tensor) -> Tensor:
 
 
 def check_shapes(base: Model, tuned: Model, names: tuple[str, str]) -> int:
-    """The number of neurons of a layer. Errors: InputError that names both models and all sizes in which they differ."""
-    ours, theirs = shapes(base), shapes(tuned)
-    different = [name for name in ours if ours[name] != theirs[name]]
-    if different:
-        p, q = (", ".join(f"{name} {of[name]}" for name in different) for of in (ours, theirs))
-        raise InputError(f"{names[1]}: its shape is not that of {names[0]}: {q}; expected {p}")
-    return ours["neurons a layer"]
+    """The number of neurons of a layer. Errors: InputError that names both models and all in which they differ.
+
+    Sizes first; where they are equal, the matrices: one model may have more positions, or an unembedding of its own.
+    """
+    for described in (sizes, matrix_shapes):
+        ours, theirs = described(base), described(tuned)
+        different = [name for name in ours | theirs if ours.get(name) != theirs.get(name)]
+        if different:
+            p, q = (
+                ", ".join(f"{name} {of.get(name, 'absent')}" for name in different) for of in (ours, theirs)
+            )
+            raise InputError(f"{names[1]}: its shape is not that of {names[0]}: {q}; expected {p}")
+    return base.stream.bridge.cfg.d_mlp
 
 
-def shapes(model: Model) -> dict[str, int]:
+def sizes(model: Model) -> dict[str, int]:
     stream = model.stream
     return {
         "layers": stream.n_layers,
@@ -145,4 +164,12 @@ def shapes(model: Model) -> dict[str, int]:
         "head width": stream.d_head,
         "neurons a layer": stream.bridge.cfg.d_mlp,
         "vocabulary": len(stream.embedding),
+    }
+
+
+def matrix_shapes(model: Model) -> dict[str, list[int]]:
+    """Matrix -> its shape; those of the blocks with their layer behind the name."""
+    return {
+        name if layer is None else f"{name} of layer {layer}": list(matrix.shape)
+        for layer, name, matrix in matrices(model)
     }

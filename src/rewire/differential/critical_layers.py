@@ -12,7 +12,7 @@ import numpy as np
 
 from rewire.differential.summary import given
 from rewire.differential.tables import COMPONENTS, Array, Examples, Site
-from rewire.statistics import benjamini_hochberg, permutation_p, sign_flips
+from rewire.statistics import benjamini_hochberg, permutation_p, permutations, sign_flips
 from rewire.tables import schema, write_table
 
 PARTS = ("attention_kl", "entropy", "activation")
@@ -30,14 +30,15 @@ SAME = 1e-9  # relative spread below which a measure is the same in every layer
 
 
 def write_critical_layers(
-    examples: Examples, weights: Mapping[str, float], permutations: int, path: str | Path
+    examples: Examples, weights: Mapping[str, float], resamples: int, path: str | Path
 ) -> None:
     """A row a layer: the three parts, their weighted sum of z-scores (``score``), p and q."""
     changes = layer_changes(examples)
     n = len(changes["attention_kl"])
-    signs, exact = sign_flips(n, permutations)
-    found = parts(changes, np.vstack([np.ones(n), signs]))
+    drawn = [parts(changes, signs) for signs in (np.ones((1, n)), *sign_flips(n, resamples))]
+    found = {name: np.vstack([block[name] for block in drawn]) for name in PARTS}
     scores = weighted_scores(found, weights)
+    _, exact = permutations(n, resamples)
     p = permutation_p(scores[1:] >= scores[0] - SAME, exact) if n else np.full(examples.n_layers, np.nan)
     columns = {name: found[name][0] for name in PARTS} | {"score": scores[0]}
     columns |= {"p": p, "q": benjamini_hochberg(p)}
@@ -51,7 +52,7 @@ def write_critical_layers(
 def layer_changes(examples: Examples) -> dict[str, Array]:
     """Per-example changes [n, L, units] of each part, a unit a head or component: KL, H_Q - H_P, log(norm_Q / norm_P).
 
-    Examples for which one of them is undefined are left out.
+    And what swapping P and Q makes of the first: ``attention_kl_reverse``. Examples for which one is undefined are left out.
     """
     sites = component_sites(examples.n_layers)
     norm, base = (examples.at(measure, sites) for measure in ("norm", "norm_base"))
@@ -59,6 +60,7 @@ def layer_changes(examples: Examples) -> dict[str, Array]:
         growth = np.where(norm == base, 0.0, np.log(norm / base))
     changes = {
         "attention_kl": examples.heads["attention_kl"],
+        "attention_kl_reverse": examples.heads["attention_kl_reverse"],
         "entropy": examples.heads["entropy"] - examples.heads["entropy_base"],
         "activation": growth.reshape(len(examples.ids), examples.n_layers, -1),
     }
@@ -76,21 +78,20 @@ def component_sites(n_layers: int) -> list[Site]:
 
 
 def parts(changes: Mapping[str, Array], signs: Array) -> dict[str, Array]:
-    """Each part [R, L] where the examples with a -1 in ``signs`` [R, n] have P and Q swapped.
+    """Each part [R, L] where the examples with a -1 in ``signs`` [R, n] have P and Q swapped: all of +1 is the observed.
 
     A swap turns the sign of an example's change of entropy or activation: |mean over examples| of every head's or
-    component's change, then the mean over the layer's. A divergence has no sign and stays: mean over examples and heads.
+    component's change, then the mean over the layer's. Of the attention's divergence it makes the reverse one: mean over
+    examples and heads.
     """
-    found = {}
-    for name, change in changes.items():
-        n, n_layers, _ = change.shape
-        if not n:
-            found[name] = np.full((len(signs), n_layers), np.nan)
-        elif name == "attention_kl":
-            found[name] = np.tile(change.mean(axis=(0, 2)), (len(signs), 1))
-        else:
-            mean = signs @ change.reshape(n, -1) / n  # [R, L * units]
-            found[name] = np.abs(mean).reshape(len(signs), n_layers, -1).mean(axis=2)
+    n, n_layers, _ = changes["attention_kl"].shape
+    if not n:
+        return {name: np.full((len(signs), n_layers), np.nan) for name in PARTS}
+    there, back = (changes[name].mean(axis=2) for name in ("attention_kl", "attention_kl_reverse"))  # [n, L]
+    found = {"attention_kl": ((signs > 0) @ there + (signs < 0) @ back) / n}
+    for name in ("entropy", "activation"):
+        mean = signs @ changes[name].reshape(n, -1) / n  # [R, L * units]
+        found[name] = np.abs(mean).reshape(len(signs), n_layers, -1).mean(axis=2)
     return found
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from rewire.differential.comparison import compare
 from rewire.differential.critical_layers import write_critical_layers
-from rewire.differential.summary import write_summary
+from rewire.differential.summary import SCHEMA as SUMMARY
+from rewire.differential.summary import summary_rows
 from rewire.differential.tables import write_examples
 from rewire.differential.weights import SCHEMA as WEIGHTS
 from rewire.differential.weights import weight_changes
@@ -27,19 +28,22 @@ def write_differential(
     """Compare two model folders on the clean side of ``pairs``.
 
     ``settings``: the config's differential section. ``tables``: where to write ``layers``, ``heads`` (a row an example),
-    ``neurons``, ``weights``, ``summary`` and ``critical_layers``.
+    ``neurons``, ``weights``, ``summary`` and ``critical_layers``. What can fail is worked out before any of them is written.
     """
     ids, examples = read_pairs(pairs)
     p, q = load(base), load(checkpoint)
     names = (str(base), str(checkpoint))
     read = tokens_read(examples)
     found, neurons = compare(p, q, read, ids, names, settings["positions"], settings["batch_tokens"])
+    moved = weight_changes(p, q)
+    summary = summary_rows(found, settings["permutations"])
+    write_critical_layers(
+        found, settings["critical_layers"], settings["permutations"], tables["critical_layers"]
+    )
+    write_table(tables["summary"], summary, SUMMARY)
+    write_table(tables["weights"], moved, WEIGHTS)
     write_examples(found, tables["layers"], tables["heads"])
     neurons.write(tables["neurons"])
-    write_table(tables["weights"], weight_changes(p, q), WEIGHTS)
-    write_summary(found, settings["permutations"], tables["summary"])
-    weights, permutations = settings["critical_layers"], settings["permutations"]
-    write_critical_layers(found, weights, permutations, tables["critical_layers"])
 
 
 def tokens_read(pairs: TokenPairs) -> TokenPairs:

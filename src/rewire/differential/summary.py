@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rewire import statistics
 from rewire.differential.tables import COMPONENTS, Array, Examples
-from rewire.tables import schema, write_table
+from rewire.tables import schema
 
 SCHEMA = schema(
     family="string",
@@ -52,10 +51,10 @@ class Measured:
     differences: Array | None = None
 
 
-def write_summary(examples: Examples, permutations: int, path: str | Path) -> None:
+def summary_rows(examples: Examples, permutations: int) -> list[dict[str, Any]]:
     """Every measure at every layer and head, and the shares of heads and layers whose entropy falls."""
     rows = [row for measured in measures(examples) for row in summarize(measured, permutations)]
-    write_table(path, [*rows, *falling_entropy(examples)], SCHEMA)
+    return [*rows, *falling_entropy(examples)]
 
 
 def measures(examples: Examples) -> Iterator[Measured]:

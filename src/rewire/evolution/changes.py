@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,9 @@ CHANGES = schema(
     reference_floor="float64",
     reference_floor_low="float64",
     reference_floor_high="float64",
+    beyond="float64",
+    beyond_low="float64",
+    beyond_high="float64",
     random="float64",
     random_low="float64",
     random_high="float64",
@@ -70,6 +74,8 @@ LAYERS = schema(
     edges_lost="int32",
 )
 RANGE = (0.05, 0.95)  # of the noise floor and of random circuits
+TAILS = (0.025, 0.975)
+DISTANCES = ("turnover", "unshared")  # measures that grow with change; all others fall
 
 
 def circuit_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
@@ -112,7 +118,7 @@ def layer_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
 
 
 def measures(trajectory: Trajectory, before: str, after: str) -> dict[str, dict[str, float]]:
-    """Measure -> value, its interval and the range of random circuits."""
+    """Measure -> value, its interval, the range of random circuits, and the change beyond the noise floor."""
     a, b = trajectory.circuits[before], trajectory.circuits[after]
     out = {name: {"value": float(value[0])} for name, value in changes(a, b).items()}
     settings = trajectory.settings
@@ -122,23 +128,48 @@ def measures(trajectory: Trajectory, before: str, after: str) -> dict[str, dict[
         out[name] |= spread("random", drawn)
     if trajectory.can_resample:
         sides = trajectory.scores[before], trajectory.scores[after]
-        for name, drawn in other_examples(
-            *sides, trajectory.graph, trajectory.size, settings["resamples"], seed
-        ).items():
-            out[name] |= interval(name, out[name]["value"], drawn)
+        floors = [trajectory.noise_floors[name] for name in (before, after)]
+        resampled = other_examples(*sides, trajectory.graph, trajectory.size, settings["resamples"], seed)
+        for name, drawn in resampled.items():
+            around = centred(out[name]["value"], drawn)
+            out[name] |= interval(name, around)
+            out[name] |= beyond_floor(name, out[name]["value"], around, [floor[name] for floor in floors])
     return out
 
 
-def interval(measure: str, value: float, drawn: Array) -> dict[str, float]:
-    """95 % interval: the middle of the bootstrap values ``drawn`` [R], moved from their mean to ``value``.
+def centred(value: float, drawn: Array) -> Array:
+    """The bootstrap values ``drawn`` [R], moved from their mean to ``value``.
 
     A resampled circuit differs from its own original too, so that the mean of the bootstrap lies off the value.
     """
-    low, high = value + np.quantile(drawn, (0.025, 0.975)) - drawn.mean()
+    return value + drawn - drawn.mean()
+
+
+def interval(measure: str, around: Array) -> dict[str, float]:
+    """95 % interval: the middle of the centred bootstrap values ``around`` [R], within the measure's range."""
+    low, high = np.quantile(around, TAILS)
     ceiling = math.inf if measure.endswith("turnover") else 1.0
     return {
         "low": float(max(low, -1.0 if measure == "spearman" else 0.0)),
         "high": float(min(high, ceiling)),
+    }
+
+
+def beyond_floor(measure: str, value: float, around: Array, floors: Sequence[Array]) -> dict[str, float]:
+    """How much farther apart the circuits are than two samples of the less stable model: > 0, more than noise.
+
+    ``around``: centred bootstrap values [R] of ``value``; ``floors``: changes [R] between two samples of either model.
+    The interval is the middle 95 % of the differences of the two, draw by draw, so that it has the error of what was
+    observed and the spread of what another sample would have given.
+    """
+    sign = 1 if measure.endswith(DISTANCES) else -1
+    floor = max(floors, key=lambda drawn: sign * drawn.mean())
+    # one draw on: the first sample of each of the floor's pairs is the sample of the same place in ``around``
+    low, high = np.quantile(sign * (np.roll(around, 1) - floor), TAILS)
+    return {
+        "beyond": float(sign * (value - floor.mean())),
+        "beyond_low": float(low),
+        "beyond_high": float(high),
     }
 
 

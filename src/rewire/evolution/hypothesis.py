@@ -45,14 +45,43 @@ SCHEMA = schema(
     power_low="float64",
     power_high="float64",
     power_pairs="int32",
+    reference_false_positives="float64",
+    reference_false_positives_low="float64",
+    reference_false_positives_high="float64",
+    reference_false_positives_pairs="int32",
+    reference_power="float64",
+    reference_power_low="float64",
+    reference_power_high="float64",
+    reference_power_pairs="int32",
 )
 
 
 def hypothesis_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
-    """Rows of SCHEMA, one a comparison; q over all of them; the known cases are the run's and in every row.
+    """Rows of SCHEMA, one a comparison; q over all of them.
 
-    Where the test rejects for a model and itself more often than alpha allows, no verdict but inconclusive is given.
+    The known cases are those of the comparison's own two models. Where the test rejects for one of them and itself more
+    often than alpha allows, no verdict but inconclusive is given.
     """
+    alpha = trajectory.settings["alpha"]
+    results = judged(trajectory)
+    adjusted = statistics.benjamini_hochberg([result.p for result in results.values()])
+    q = dict(zip(results, adjusted.tolist(), strict=True))
+    known = {name: known_cases(trajectory, name) for name in trajectory.scores}
+    rows = []
+    for comparison in trajectory.comparisons:
+        result = results[comparison.pair]
+        row = comparison._asdict() | asdict(result) | {"q": q[comparison.pair], "verdict": result.verdict}
+        for prefix, name in (("", comparison.checkpoint), ("reference_", comparison.reference_checkpoint)):
+            for share, found in known[name].items():
+                row |= columns(prefix + share, found)
+            if known[name]["false_positives"].low > alpha:
+                row["verdict"] = edge_centric.INCONCLUSIVE
+        rows.append(row)
+    return rows
+
+
+def judged(trajectory: Trajectory) -> dict[tuple[str, str], edge_centric.Result]:
+    """The test of each pair of checkpoints that is compared."""
     settings = trajectory.settings
     floors = {}
     if trajectory.can_resample:
@@ -69,36 +98,22 @@ def hypothesis_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
             seed=settings["seed"],
             floors=[floors[name] for name in (before, after) if name in floors] or None,
         )
-    adjusted = statistics.benjamini_hochberg([result.p for result in results.values()])
-    q = dict(zip(results, adjusted.tolist(), strict=True))
-    false_positives, power = known_cases(trajectory)
-    trusted = not false_positives.low > settings["alpha"]
-    run = columns("false_positives", false_positives) | columns("power", power)
-    rows = []
-    for comparison in trajectory.comparisons:
-        result = results[comparison.pair]
-        verdict = result.verdict if trusted else edge_centric.INCONCLUSIVE
-        rows.append(
-            comparison._asdict() | asdict(result) | {"q": q[comparison.pair], "verdict": verdict} | run
-        )
-    return rows
+    return results
 
 
-def known_cases(trajectory: Trajectory) -> tuple[Estimate, Estimate]:
-    """How often the test rejects for a model and itself, and for a model whose edges were rewired on purpose."""
+def known_cases(trajectory: Trajectory, name: str) -> dict[str, Estimate]:
+    """How often the test rejects for checkpoint ``name`` and itself, and for it and itself rewired on purpose."""
     if not trajectory.can_resample:
-        return statistics.proportion(0, 0), statistics.proportion(0, 0)
-    models = list(trajectory.scores.values())
+        return dict.fromkeys(("false_positives", "power"), statistics.proportion(0, 0))
     settings = trajectory.settings
-    alpha, seed = settings["alpha"], settings["seed"]
-    pairs = settings["controls"]
-    case = models, trajectory.graph, trajectory.size
-    false_positives = edge_centric.false_positives(*case, pairs["same_model"], alpha, seed)
-    power = edge_centric.power(*case, pairs["rewired"], alpha, seed)
-    log.info(
-        "edge-centric test: rejects %s of a model and itself, %s of rewired ones", false_positives, power
-    )
-    return false_positives, power
+    case = trajectory.scores[name], trajectory.graph, trajectory.size
+    level = settings["alpha"], settings["seed"]
+    found = {
+        "false_positives": edge_centric.false_positives(*case, settings["controls"]["same_model"], *level),
+        "power": edge_centric.power(*case, settings["controls"]["rewired"], *level),
+    }
+    log.info("edge-centric test, %s: rejects %s", name, found)
+    return found
 
 
 def columns(name: str, share: Estimate) -> dict[str, Any]:

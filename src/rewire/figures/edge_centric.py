@@ -38,10 +38,12 @@ COLUMNS = (
     "p",
     "alpha",
     "verdict",
-    "false_positives",
-    "false_positives_pairs",
-    "power",
-    "power_pairs",
+    *(
+        f"{prefix}{share}{column}"
+        for prefix in ("", "reference_")
+        for share in ("false_positives", "power")
+        for column in ("", "_pairs")
+    ),
 )
 MARKERS = {"supported": "o", "not supported": "X", "inconclusive": "D"}
 REFERENCES = {"base": "against the base", "previous": "against the previous checkpoint"}
@@ -79,7 +81,7 @@ def figure(table: pd.DataFrame, name: str) -> Figure:
         for verdict, marker in MARKERS.items()
     ]
     legend(out, [*checkpoints, *verdicts, *levels])
-    out.supxlabel(footnote(table.iloc[0]), fontsize=8.5)
+    out.supxlabel(footnote(table), fontsize=8.5)
     return out
 
 
@@ -127,7 +129,8 @@ def statistics(axes: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None
             axes.hlines(y, row.low, row.high, color=colour, linewidth=1.5)
             axes.plot(row.statistic, y, marker=MARKERS[row.verdict], markersize=6.5, color=colour)
             ticks.append(y)
-            labels.append(f"step {row.step:,}\np = {row.p:.3f}")
+            power = percent(row.power, row.reference_power)
+            labels.append(f"step {row.step:,}: p = {row.p:.3f}" + (f"\npower {power}" if power else ""))
         y -= 1.2
     reference_line(axes, vertical=True)
     axes.set_yticks(ticks, labels, fontsize=7.5)
@@ -135,11 +138,21 @@ def statistics(axes: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None
     axes.grid(False, axis="y")
 
 
-def footnote(run: pd.Series) -> str:
-    """What the intervals are, and what the test does where the answer is known."""
-    text = f"intervals: {100 * (1 - run['alpha']):g} %"
-    if np.isfinite(run["false_positives"]):
-        text += f"; of {run['false_positives_pairs']:,} pairs of a model and itself the test rejects {100 * run['false_positives']:.0f} %"
-    if np.isfinite(run["power"]):
-        text += f"; of {run['power_pairs']:,} pairs rewired on purpose it finds {100 * run['power']:.0f} %"
+def footnote(table: pd.DataFrame) -> str:
+    """What the intervals are, and what the test does where the answer is known, least and most over the models."""
+    text = f"intervals: {100 * (1 - table['alpha'].iloc[0]):g} %"
+    for share, claim in (
+        ("false_positives", "pairs of a model and itself the test rejects"),
+        ("power", "pairs rewired on purpose it finds"),
+    ):
+        found = percent(*table[share], *table[f"reference_{share}"])
+        if found:
+            text += f"; of {table[f'{share}_pairs'].max():,} {claim} {found}, by model"
     return text
+
+
+def percent(*shares: float) -> str:
+    """The smallest and the largest of the known ``shares``: ``45–70 %``, ``45 %`` if they are one, nothing for none."""
+    percents = [round(100 * share) for share in shares if np.isfinite(share)]
+    ends = sorted({min(percents), max(percents)}) if percents else []
+    return f"{'–'.join(map(str, ends))} %" if ends else ""

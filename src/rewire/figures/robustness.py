@@ -30,7 +30,7 @@ from rewire.figures.style import (
     themed,
 )
 
-AGREEMENT = ("model", "study", "first", "edges", "edge_jaccard", "node_jaccard")
+AGREEMENT = ("model", "study", "first", "examples", "edges", "edge_jaccard", "node_jaccard")
 EDGES = ("model", "inclusion", "in_circuit")
 RANDOM = "random weights"
 STUDIES = {"split": "disjoint\nsplits", "bootstrap": "bootstrap"}
@@ -62,8 +62,10 @@ def figure(agreement: pd.DataFrame, edges: pd.DataFrame, name: str) -> Figure:
     legend(out, models, f"model, its edges in\n≥ {100 * FIRM:.0f} % of resamples")
     if noise.lines:
         kinds, _ = noise.get_legend_handles_labels()
-        floor = Patch(color=GREY, alpha=BAND, linewidth=0, label="noise floor: mean,\n5–95 % of bootstrap")
-        out.legend(handles=[*kinds, floor], loc="outside right lower")
+        if noise.patches:
+            label = "noise floor: mean,\n5–95 % of bootstrap"
+            kinds.append(Patch(color=GREY, alpha=BAND, linewidth=0, label=label))
+        out.legend(handles=kinds, loc="outside right lower")
     return out
 
 
@@ -75,24 +77,25 @@ def model_colours(agreement: pd.DataFrame) -> dict[str, str]:
 
 
 def compare(axes: Axes, agreement: pd.DataFrame, column: str, colours: Mapping[str, str]) -> None:
-    """Jaccard of every pair of circuits, a group a study, a strip a model."""
-    studies = [study for study in STUDIES if study in set(agreement["study"])]
+    """Jaccard of every pair of circuits, a group a study, a strip a model; a study without numbers says why."""
     labels = []
-    for i, study in enumerate(studies):
+    for i, study in enumerate(STUDIES):
         rows = known(agreement[agreement["study"] == study], column)
         for model, y in zip(colours, positions(i, len(colours)), strict=True):
             own = rows[rows["model"] == model]
             strip(axes, own[column], spread(own, column), y, colours[model])
         pairs = rows["model"].value_counts().max() if len(rows) else 0
-        labels.append(f"{STUDIES[study]}\n(n = {pairs:,})")
-    axes.set_title(f"Two circuits of one model: {KINDS[column][0]}")
+        labels.append(f"{STUDIES[study]}\n({f'n = {pairs:,}' if pairs else 'too few examples'})")
+    axes.set_title(
+        f"Two circuits of one model: {KINDS[column][0]} ({agreement['examples'].max():,} examples)"
+    )
     axes.set_xlabel("Jaccard, shared / either (0..1); bars: 5–95 % of n pairs")
     if not axes.has_data():
         no_data(axes)
         return
     group_axis(axes, labels)
     axes.set_xlim(-0.03, 1.03)
-    shown = agreement[agreement["study"].isin(studies)]
+    shown = known(agreement[agreement["study"].isin(list(STUDIES))], column)
     empty = int((shown["edges"] == 0).sum())
     if empty:
         note(axes, f"{empty:,} of {len(shown):,} first circuits have no edge; two such count as 1")
@@ -104,8 +107,9 @@ def rank(axes: Axes, circuit: pd.DataFrame, colours: Mapping[str, str]) -> dict[
     for model, colour in colours.items():
         shares = known(circuit[circuit["model"] == model], "inclusion")["inclusion"]
         frequency = shares.sort_values(ascending=False).to_numpy()
-        firm[model] = f"{int((frequency >= FIRM).sum()):,} of {len(frequency):,} edges"
+        firm[model] = "not resampled"
         if len(frequency):
+            firm[model] = f"{int((frequency >= FIRM).sum()):,} of {len(frequency):,} edges"
             axes.stairs(frequency, color=colour, baseline=None, linewidth=1.6)
     axes.set_title("Edges of the circuit in the bootstrap circuits")
     axes.set_xlabel("edge of the circuit, by rank")

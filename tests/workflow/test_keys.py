@@ -1,0 +1,299 @@
+"""Every key of the schema: another value plans the rules that read it. A key that is not tried here fails.
+
+A key that changes a result and reruns nothing would be the worst bug that the workflow can have.
+"""
+
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent.parent
+
+PRETRAINING, NEWSWIRE, TUNING = "models.small.pretraining.", "datasets.newswire.", "checkpoints.training."
+TARGETED, CLAIM = "lora.strategies.targeted.", "claims.gpt2-finetuning-learns."
+PRETRAIN, FINETUNE, ARTICLES = {"pretrain"}, {"finetune"}, {"write_articles"}
+# what orders the checkpoints by their steps
+BY_STEP = {
+    "compare_circuits", "follow_training", "draw_layers", "draw_faithfulness", "draw_areas", "draw_circuit_evolution",
+}  # fmt: skip
+PAIRS = {"build_pairs", "build_continuations"}
+SUMMARIZE = {"summarize", "summarize_adapter"}
+TRAIN = {"tune_strategy", "train_adapter"}
+OF_LANGUAGE = PAIRS | SUMMARIZE | TRAIN | FINETUNE
+OF_CORRUPTIONS = {"measure_pairs", "test_robustness"}
+COMPARE = {"compare_with_base", "compare_with_last"}
+SCORE = {"find_circuit", "evaluate_circuit", "test_circuit", "test_robustness"}
+EVALUATE, CRITERIA, ROBUSTNESS = {"evaluate_circuit"}, {"test_circuit"}, {"test_robustness"}
+EVOLVE = {"compare_circuits"}
+RESAMPLE = EVOLVE | {"compare_adapted_circuits"}
+OF_RUNS = {"hold_bakeoff", "draw_bakeoff_losses", "add_costs"}
+JUDGE = {"judge_claims"}
+
+# key, another value, and the rules whose own settings or inputs it changes (those after them follow)
+OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
+    "models.small.architecture.model_type": ("gpt_neox", PRETRAIN),
+    "models.small.architecture.n_layer": (3, PRETRAIN),
+    "models.small.tokenizer.vocabulary": (601, PRETRAIN),
+    PRETRAINING + "steps": (41, PRETRAIN),
+    PRETRAINING + "batch_size": (9, PRETRAIN),
+    PRETRAINING + "learning_rate": (1e-3, PRETRAIN),
+    PRETRAINING + "schedule": ("linear", PRETRAIN),
+    PRETRAINING + "warmup": (6, PRETRAIN),
+    PRETRAINING + "weight_decay": (0.5, PRETRAIN),
+    PRETRAINING + "beta2": (0.9, PRETRAIN),
+    PRETRAINING + "log_every": (6, PRETRAIN),
+    PRETRAINING + "resume_every": (11, PRETRAIN),
+    PRETRAINING + "seed": (1, PRETRAIN),
+    NEWSWIRE + "language": ("de", OF_LANGUAGE),
+    NEWSWIRE + "rows.train": (201, ARTICLES),
+    NEWSWIRE + "rows.validation": (41, ARTICLES),
+    NEWSWIRE + "rows.test": (21, ARTICLES),
+    NEWSWIRE + "seed": (1, ARTICLES),
+    NEWSWIRE + "options": ({"sentences": 5}, ARTICLES),
+    "checkpoints.steps": ([15], FINETUNE | BY_STEP),
+    TUNING + "steps": (21, FINETUNE | BY_STEP),
+    TUNING + "batch_size": (9, FINETUNE),
+    TUNING + "learning_rate": (1e-3, FINETUNE),
+    TUNING + "schedule": ("linear", FINETUNE),
+    TUNING + "warmup": (3, FINETUNE),
+    TUNING + "weight_decay": (0.5, FINETUNE),
+    TUNING + "beta2": (0.9, FINETUNE),
+    TUNING + "log_every": (3, FINETUNE),
+    TUNING + "resume_every": (11, FINETUNE),
+    TUNING + "seed": (1, FINETUNE),
+    "pairs.split": ("train", PAIRS),
+    "pairs.corruptions": (["mask", "random", "shuffle"], OF_CORRUPTIONS),
+    "pairs.examples": (9, PAIRS),
+    "pairs.salience.measures": (["rouge2"], PAIRS),
+    "pairs.salience.by": ("threshold", PAIRS),
+    "pairs.salience.value": (2, PAIRS),
+    "pairs.noise_share": (0.4, PAIRS),
+    "pairs.seed": (1, PAIRS),
+    "differential.positions": (65, COMPARE),
+    "differential.permutations": (10001, COMPARE | {"compare_three_ways"}),
+    "differential.critical_layers.attention_kl": (2, COMPARE),
+    "differential.critical_layers.entropy": (2, COMPARE),
+    "differential.critical_layers.activation": (2, COMPARE),
+    "differential.top_neurons": (4, {"draw_neurons"}),
+    "circuits.corruption": ("random", SCORE | COMPARE),
+    "circuits.method": ("EAP", SCORE),
+    "circuits.steps": (6, SCORE),
+    "circuits.grid": ("right", SCORE),
+    "circuits.metric": ("kl", SCORE),
+    "circuits.keep_examples": (False, {"find_circuit"}),
+    "circuits.fraction": (0.2, SCORE - EVALUATE),
+    "faithfulness.fractions": ([0.1, 1.0], EVALUATE),
+    "faithfulness.random": (21, EVALUATE | CRITERIA),
+    "faithfulness.folds": (3, EVALUATE),
+    "faithfulness.knockouts": (2, CRITERIA),
+    "faithfulness.greedy": (2, CRITERIA),
+    "faithfulness.dropped_edges": (99, CRITERIA),
+    "faithfulness.seed": (1, EVALUATE | CRITERIA),
+    "robustness.splits": (3, ROBUSTNESS),
+    "robustness.resamples": (21, ROBUSTNESS),
+    "robustness.noise_shares": ([0.5], ROBUSTNESS),
+    "robustness.seed": (1, ROBUSTNESS),
+    "evolution.fraction": (0.2, RESAMPLE),
+    "evolution.resamples": (201, RESAMPLE),
+    "evolution.random": (101, RESAMPLE),
+    "evolution.controls.same_model": (101, EVOLVE),
+    "evolution.controls.rewired": (11, EVOLVE),
+    "evolution.alpha": (0.01, EVOLVE),
+    "evolution.seed": (1, RESAMPLE),
+    "summaries.examples": (7, SUMMARIZE),
+    "summaries.batch_size": (7, SUMMARIZE),
+    "summaries.max_new_tokens": (13, SUMMARIZE),
+    "summaries.beams": (2, SUMMARIZE),
+    TARGETED + "layers": ("last", TRAIN),
+    TARGETED + "least": (True, TRAIN),
+    TARGETED + "count": (2, TRAIN),
+    TARGETED + "rank": (3, TRAIN),
+    TARGETED + "higher": ("circuit", TRAIN),
+    TARGETED + "ratio": (2, TRAIN),
+    TARGETED + "heads": ("circuit", TRAIN),
+    TARGETED + "adapter": (False, TRAIN),
+    "lora.strategies.random.draws": (3, OF_RUNS),
+    "lora.seeds": ([0, 1, 2], OF_RUNS),
+    "lora.critical_layers": (2, TRAIN),
+    "lora.rank": (3, TRAIN),
+    "lora.alpha_per_rank": (1, TRAIN),
+    "lora.dropout": (0.1, TRAIN),
+    "lora.target_modules": (["attn.c_attn"], TRAIN),
+    "lora.learning_rates": ([1e-3], {"tune_strategy"}),
+    "lora.validate_every": (6, TRAIN),
+    "lora.patience": (4, TRAIN),
+    "lora.alpha": (0.01, {"hold_bakeoff"}),
+    "lora.training.steps": (11, TRAIN),
+    "lora.training.batch_size": (9, TRAIN),
+    "lora.training.schedule": ("linear", TRAIN),
+    "lora.training.warmup": (3, TRAIN),
+    "lora.training.weight_decay": (0.5, TRAIN),
+    "lora.training.beta2": (0.9, TRAIN),
+    "lora.training.log_every": (3, TRAIN),
+    "lora.training.resume_every": (6, TRAIN),
+    CLAIM + "statement": ("Other words.", JUDGE),
+    CLAIM + "source": ("Another source.", JUDGE),
+    CLAIM + "published": ("another number", JUDGE),
+    CLAIM + "measure": ("rouge1", JUDGE),
+    CLAIM + "rule.above": (1, JUDGE),
+    CLAIM + "about": (["gpt2"], JUDGE),
+    "claims.base-cannot-summarize.rule.below": (21, JUDGE),
+    "claims.room-to-differ.rule.between": ([60, 96], JUDGE),
+    "claims.edges-change-more.rule.test": (None, JUDGE),
+}
+# bounds of memory: results change by rounding at most, but a table should never mix two ways to compute it
+BOUNDS: dict[str, tuple[Any, set[str]]] = {
+    "differential.batch_tokens": (4097, COMPARE),
+    "circuits.batch_tokens": (4097, SCORE),
+    "faithfulness.batch_tokens": (4097, EVALUATE | CRITERIA),
+}
+# the default run has no strategy that chooses heads
+WITHOUT_EFFECT: dict[str, Any] = {"lora.critical_heads": 3}
+# names of cells, not settings: test_rebuilds adds models and datasets to the catalogue and the runs
+ELSEWHERE = {"runs[].model", "runs[].dataset"}
+
+
+def changed(key: str, value: Any) -> dict[str, Any]:
+    """The preset's changes for another value at ``key``: what the schema asks for besides comes along."""
+    if key == "claims.edges-change-more.rule.test":
+        claim = {"statement": "s", "source": "s", "measure": "edges_beyond_nodes"}
+        return {"claims.tested": claim | {"rule": {"test": "edge_centric"}}}
+    return {key: value}
+
+
+@pytest.mark.parametrize("key", [*OF_THE_SMOKE_RUN, *BOUNDS])
+def test_another_value_plans_the_rules_that_read_it(smoke, key):
+    value, rules = (OF_THE_SMOKE_RUN | BOUNDS)[key]
+    plan = smoke.plan(preset=smoke.preset(changed(key, value)))
+    assert set(plan.changed) == rules
+    assert rules <= set(plan.jobs)
+
+
+def test_the_split_of_summaries(smoke):
+    """It must differ from that of the pairs, so both change."""
+    plan = smoke.plan(preset=smoke.preset({"summaries.split": "validation", "pairs.split": "test"}))
+    assert set(plan.changed) == PAIRS | SUMMARIZE
+
+
+@pytest.mark.parametrize("key", WITHOUT_EFFECT)
+def test_a_key_that_nothing_reads_plans_nothing(smoke, key):
+    assert smoke.planned(preset=smoke.preset({key: WITHOUT_EFFECT[key]})) == {}
+
+
+SPLITS = {"train": "train", "validation": "validation", "test": "test"}
+# entries of the catalogues of every other source, and files that count as made of them
+FOREIGN: dict[str, Any] = {
+    "models.hubby": {"source": "hub", "id": "a/b", "adapter": "c/d", "checkpoints": {"tuned": "e/f"}},
+    "models.filed": {"source": "local", "path": "nowhere"},
+    "models.borrowing": {
+        "source": "scratch",
+        "architecture": {"model_type": "gpt2"},
+        "tokenizer": {"path": "nowhere"},
+        "pretraining": {"steps": 1, "batch_size": 1, "learning_rate": 0.1},
+    },
+    "datasets.hubset": {
+        "source": "hub", "id": "a/b", "name": "n", "revision": "r", "splits": SPLITS,
+        "columns": {"id": "i", "article": "a", "summary": "s"},
+    },
+    "datasets.fileset": {"source": "files", "files": {"all": "Snakefile"}, "splits": dict.fromkeys(SPLITS, "all")},
+    "datasets.adding": {"source": "sums", "digits": 2},
+}  # fmt: skip
+HUBBY, FILED, BORROWING = (
+    f"results/checkpoints/{name}/newswire/base" for name in ("hubby", "filed", "borrowing")
+)
+TUNED = "results/checkpoints/hubby/newswire/tuned"
+HUBSET, FILESET = (
+    [f"results/articles/{name}/{split}.parquet" for split in SPLITS] for name in ("hubset", "fileset")
+)
+ADDING = "results/pairs/hubby/adding/mask.parquet"
+FOLDERS = [HUBBY, FILED, BORROWING, TUNED]
+FILES = [*HUBSET, *FILESET, ADDING, "results/checkpoints/borrowing/newswire/pretraining.parquet"]
+# key, another value, the target it belongs to
+OF_OTHER_SOURCES: dict[str, tuple[Any, list[str]]] = {
+    "models.hubby.id": ("a/c", [HUBBY]),
+    "models.hubby.adapter": ("c/e", [HUBBY]),
+    "models.hubby.allow_pickle": (True, [HUBBY]),
+    "models.hubby.checkpoints.tuned": ("e/g", [TUNED]),
+    "models.filed.path": ("elsewhere", [FILED]),
+    "models.filed.source": ("hub", [FILED]),
+    "models.borrowing.tokenizer.path": ("elsewhere", [BORROWING]),
+    "datasets.hubset.id": ("a/c", HUBSET),
+    "datasets.hubset.name": ("m", HUBSET),
+    "datasets.hubset.revision": ("q", HUBSET),
+    "datasets.hubset.splits.train": ("train[:9]", HUBSET[:1]),
+    "datasets.hubset.splits.validation": ("validation[:9]", HUBSET[1:2]),
+    "datasets.hubset.splits.test": ("test[:9]", HUBSET[2:]),
+    "datasets.hubset.columns.id": ("j", HUBSET),
+    "datasets.hubset.columns.article": ("b", HUBSET),
+    "datasets.hubset.columns.summary": ("t", HUBSET),
+    "datasets.fileset.source": ("hub", FILESET),
+    "datasets.fileset.files.all": ("config/smoke.yaml", FILESET),
+    "datasets.adding.digits": (3, [ADDING]),
+}
+
+
+@pytest.fixture(scope="module")
+def foreign(smoke):
+    """The finished run with empty files that count as made from the entries of ``FOREIGN``."""
+    for folder in FOLDERS:
+        (smoke.folder / folder).mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (smoke.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (smoke.folder / name).touch()
+    made = smoke.snakemake("--touch", *FOLDERS, *FILES, preset=smoke.preset(FOREIGN))
+    assert made.returncode == 0, (made.stdout + made.stderr)[-3000:]
+    return smoke
+
+
+def test_foreign_entries_start_out_finished(foreign):
+    assert foreign.planned(*FOLDERS, *FILES, preset=foreign.preset(FOREIGN)) == {}
+
+
+@pytest.mark.parametrize("key", OF_OTHER_SOURCES)
+def test_another_value_of_an_entry_plans_its_files_alone(foreign, key):
+    value, files = OF_OTHER_SOURCES[key]
+    section, name, *_ = key.split(".")
+    entry = f"{section}.{name}"
+    changes = FOREIGN | {entry: yaml.safe_load(yaml.safe_dump(FOREIGN[entry]))}
+    if key.endswith(".source"):
+        renamed = {"path": "id", "files": "id"}
+        changes[entry] = {renamed.get(k, k): "a/b" if k in renamed else v for k, v in changes[entry].items()}
+    plan = foreign.plan(*FOLDERS, *FILES, preset=foreign.preset(changes | {key: value}))
+    assert [file for file in plan.outputs if not file.endswith("pretraining.parquet")] == sorted(files)
+
+
+def leaves(schema: Mapping[str, Any]) -> Iterator[str]:
+    """The schema's keys that hold a value, dotted; a name that the user gives is *, an item of a list []."""
+
+    def resolved(node: Mapping[str, Any]) -> dict[str, Any]:
+        if "$ref" not in node:
+            return dict(node)
+        inner = resolved(schema["$defs"][node["$ref"].removeprefix("#/$defs/")])
+        properties = {**inner.get("properties", {}), **node.get("properties", {})}
+        return {**inner, **node, "properties": properties} if properties else {**inner, **node}
+
+    def walk(node: Mapping[str, Any], path: str) -> Iterator[str]:
+        node = resolved(node)
+        inner = [(f"{path}.{key}", part) for key, part in node.get("properties", {}).items()]
+        if isinstance(node.get("additionalProperties"), dict):
+            inner.append((f"{path}.*", node["additionalProperties"]))
+        if resolved(node.get("items", {})).get("type") == "object":
+            inner.append((f"{path}[]", node["items"]))
+        if not inner:
+            yield path.removeprefix(".")
+        for name, part in inner:
+            yield from walk(part, name)
+
+    return walk(schema, "")
+
+
+def test_every_key_of_the_schema_is_tried():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    keys = list(leaves(schema))
+    tried = {*OF_THE_SMOKE_RUN, *BOUNDS, *WITHOUT_EFFECT, *OF_OTHER_SOURCES, "summaries.split"}
+    assert len(keys) > 100 and {"lora.training.beta2", "models.*.pretraining.seed", *ELSEWHERE} <= set(keys)
+    assert [key for key in keys if key not in ELSEWHERE and not any(fnmatchcase(t, key) for t in tried)] == []

@@ -1,0 +1,207 @@
+"""Rebuilds exactly what changed: the precise jobs that a dry run plans on the finished smoke run after each change."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CELL = "small/newswire"
+# every job of the smoke run
+COUNTS = {
+    "write_articles": 3, "pretrain": 1, "finetune": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
+    "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_circuit": 8,
+    "evaluate_circuit": 3, "test_circuit": 2, "compare_circuits": 1, "test_robustness": 1, "summarize": 2, "rank_layers": 1,
+    "tune_strategy": 5, "train_adapter": 5, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
+    "judge_claims": 1,
+}  # fmt: skip
+FIGURES = (
+    "training pairs layers heads neurons trajectories three_way faithfulness areas criteria evolution "
+    "evolution_layers edge_centric circuit_evolution robustness circuit bakeoff bakeoff_losses bakeoff_parameters "
+    "bakeoff_circuits claims"
+)
+EVERY_JOB = COUNTS | {f"draw_{name}": 1 for name in FIGURES.split()} | {"all": 1}
+
+
+def jobs(rules: str, drawn: str = "", **counts: int) -> dict[str, int]:
+    """The jobs of ``rules`` and of the figures ``drawn``, as many as the whole run has, but for ``counts``."""
+    names = [*rules.split(), *(f"draw_{name}" for name in drawn.split()), "all"]
+    return {name: EVERY_JOB[name] for name in names} | counts
+
+
+def without(rules: str, drawn: str = "", **counts: int) -> dict[str, int]:
+    """Every job but those of ``rules`` and of the figures ``drawn``."""
+    return {
+        name: n for name, n in EVERY_JOB.items() if name not in jobs(rules, drawn) or name == "all"
+    } | counts
+
+
+JUDGED = "judge_claims", "claims"
+CONTEST = "hold_bakeoff judge_claims", "bakeoff bakeoff_losses bakeoff_parameters claims"
+SUMMARIES = f"summarize summarize_adapter {CONTEST[0]}", CONTEST[1]
+NO_PAIRS = "write_articles pretrain build_pairs build_continuations"
+
+
+@contextmanager
+def edited(file: Path) -> Iterator[None]:
+    """The file with one more comment, for a while."""
+    text = file.read_text()
+    file.write_text(f"{text}\n# edited\n")
+    try:
+        yield
+    finally:
+        file.write_text(text)
+
+
+# a module of the library or a script, every job that an edit plans; selection is imported inside functions too
+EDITS: dict[str, dict[str, int]] = {
+    "src/rewire/circuits/selection.py": without(
+        "write_articles pretrain finetune build_pairs build_continuations summarize follow_training",
+        "training layers heads neurons trajectories",
+        compare_with_base=1,  # the LoRA model's: layers are ranked anew
+    ),
+    "src/rewire/lora/bakeoff.py": jobs(*CONTEST),
+    "src/rewire/summaries.py": jobs(*SUMMARIES),
+    "src/rewire/figures/heads.py": jobs("", "heads"),
+    "src/rewire/claims/table.py": jobs(*JUDGED),
+    "workflow/scripts/figure_heads.py": jobs("", "heads"),
+}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_an_edit_reruns_the_rules_that_import_the_file(smoke, file):
+    with edited(smoke.folder / file):
+        assert smoke.planned() == EDITS[file]
+    assert smoke.planned() == {}
+
+
+# dotted key of the config, another value, every job that it plans
+SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
+    "models.small.pretraining.seed": (1, without("write_articles")),
+    "datasets.newswire.seed": (1, EVERY_JOB),
+    "datasets.newswire.rows.test": (21, jobs(*SUMMARIES, write_articles=1)),
+    "datasets.newswire.language": ("de", without("write_articles pretrain")),
+    "checkpoints.training.seed": (
+        1,
+        without(NO_PAIRS, find_circuit=7, evaluate_circuit=2, test_circuit=1, summarize=1),
+    ),
+    # a step more: its weights come of a new training, so all that reads a trained checkpoint is planned. A step
+    # fewer: what is left is aggregated anew, nothing is trained
+    "checkpoints.steps": (
+        [10, 15],
+        without(NO_PAIRS, compare_with_base=4, test_circuit=1, summarize=1),
+    ),
+    "pairs.examples": (9, without("write_articles pretrain finetune summarize", "training")),
+    "pairs.corruptions": (
+        ["mask", "random", "shuffle"],
+        jobs("measure_pairs test_robustness judge_claims", "pairs robustness claims", build_pairs=1),
+    ),
+    "differential.top_neurons": (5, jobs("", "neurons")),
+    "faithfulness.knockouts": (2, jobs("test_circuit", "criteria")),
+    "robustness.splits": (3, jobs("test_robustness judge_claims", "pairs robustness claims")),
+    "evolution.alpha": (
+        0.01,
+        jobs("compare_circuits judge_claims", "evolution evolution_layers edge_centric claims"),
+    ),
+    "summaries.max_new_tokens": (13, jobs(*SUMMARIES)),
+    "lora.alpha": (0.01, jobs(*CONTEST)),
+    "lora.seeds": (
+        [0, 1, 2],
+        jobs(*CONTEST, train_adapter=5, summarize_adapter=5, add_costs=1),
+    ),
+    "lora.strategies.last": (
+        {"layers": "last"},
+        jobs(
+            f"{CONTEST[0]} add_costs compare_adapted_circuits",
+            f"{CONTEST[1]} bakeoff_circuits",
+            tune_strategy=1,
+            train_adapter=1,
+            summarize_adapter=2,
+            find_circuit=1,
+        ),
+    ),
+    "lora.strategies.targeted.least": (
+        True,
+        jobs(
+            f"{CONTEST[0]} add_costs compare_adapted_circuits",
+            f"{CONTEST[1]} bakeoff_circuits",
+            tune_strategy=1,
+            train_adapter=1,
+            summarize_adapter=2,
+            find_circuit=1,
+        ),
+    ),
+    "lora.critical_heads": (3, {}),
+    "claims.masking-hurts.rule.above": (0.1, jobs(*JUDGED)),
+}
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_a_setting_reruns_the_rules_that_read_it_and_what_follows(smoke, key):
+    value, expected = SETTINGS[key]
+    assert smoke.planned(preset=smoke.preset({key: value})) == expected
+
+
+def test_a_checkpoint_fewer_trains_nothing(smoke):
+    aggregated = (
+        "layers trajectories faithfulness areas evolution evolution_layers edge_centric circuit_evolution"
+    )
+    assert smoke.planned(preset=smoke.preset({"checkpoints.steps": []})) == jobs(
+        "follow_training compare_circuits judge_claims", f"{aggregated} claims"
+    )
+
+
+RUNS = [{"model": "small", "dataset": "newswire"}]
+SECOND_MODEL = {
+    "models.second": {
+        "source": "scratch",
+        "architecture": {"model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 32, "n_positions": 160},
+        "tokenizer": {"vocabulary": 600},
+        "pretraining": {"steps": 40, "batch_size": 8, "learning_rate": 0.003},
+    }
+}
+SECOND_DATASET = {
+    "datasets.second": {"source": "newswire", "rows": {"train": 20, "validation": 20, "test": 20}, "seed": 3}
+}
+
+
+def test_an_entry_that_no_run_names_plans_nothing(smoke):
+    assert smoke.planned(preset=smoke.preset(SECOND_MODEL | SECOND_DATASET)) == {}
+
+
+def test_a_new_model_plans_its_cell_alone(smoke):
+    more = SECOND_MODEL | {"runs": [*RUNS, {"model": "second", "dataset": "newswire"}]}
+    plan = smoke.plan(preset=smoke.preset(more))
+    assert plan.jobs == without("write_articles")
+    other = smoke.plan(preset=smoke.preset(more | {"models.second.pretraining.seed": 5}))
+    for outputs in (plan.outputs, other.outputs):
+        assert not [path for path in outputs if "/small/" in path]
+    both = smoke.plan(preset=smoke.preset(more | {"models.small.pretraining.seed": 5}))
+    assert [path for path in both.outputs if "/small/" in path]
+
+
+def test_a_new_dataset_plans_its_cell_alone(smoke):
+    plan = smoke.plan(
+        preset=smoke.preset(SECOND_DATASET | {"runs": [*RUNS, {"model": "small", "dataset": "second"}]})
+    )
+    assert plan.jobs == EVERY_JOB
+    assert not [path for path in plan.outputs if "newswire" in path]
+
+
+def test_a_lost_table_is_made_again_with_what_it_feeds(smoke, tmp_path):
+    table = smoke.folder / f"results/pairs/{CELL}/effect.parquet"
+    shutil.move(table, tmp_path / "effect.parquet")
+    try:
+        assert smoke.planned() == jobs("measure_pairs judge_claims", "pairs claims")
+    finally:
+        shutil.move(tmp_path / "effect.parquet", table)
+    assert smoke.planned() == {}
+
+
+def test_a_clone_elsewhere_with_the_results_copied_in_has_nothing_to_do(clone):
+    """Every file has a new time, the sources the newest: their content decides."""
+    for file in [*clone.folder.glob("src/**/*.py"), *clone.folder.glob("workflow/**/*.*")]:
+        file.touch()
+    assert clone.planned() == {}

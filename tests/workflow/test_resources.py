@@ -1,0 +1,135 @@
+"""What jobs ask for: enough and not much more than they were measured to use, on models of two sizes; one GPU at a time."""
+
+import os
+import re
+import shutil
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.xdist_group("smoke")  # shares the finished run
+
+SMOKE = "config/smoke.yaml"
+BIGGER = {  # ten million parameters; batches are full. On top of the smoke run
+    "models": {
+        "small": {
+            "architecture": {"n_layer": 6, "n_head": 6, "n_embd": 384},
+            "tokenizer": {"vocabulary": 900},
+            "pretraining": {"steps": 4},
+        }
+    },
+    "checkpoints": {"steps": [2], "training": {"steps": 4}},
+    "differential": {"batch_tokens": 1024},
+    "circuits": {"batch_tokens": 1024},
+}
+OVERVIEW = re.compile(r"^(?:local)?rule (\w+):\n(.*?)(?=^\S|\Z)", re.M | re.S)
+
+
+def run(copy, *arguments: str, presets: list[str], **environment: str) -> str:
+    """What Snakemake says, with ``presets`` on top of one another."""
+    done = copy.snakemake(*arguments, "--configfile", *presets, preset=None, **environment)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return done.stdout + done.stderr
+
+
+def planned_jobs(copy, *targets: str, presets: list[str]) -> list[dict[str, str]]:
+    """Every job of a dry run: its rule, log and resources."""
+    output = run(copy, *targets, "--dry-run", "--forceall", presets=presets)
+    jobs = []
+    for rule, text in OVERVIEW.findall(output):
+        lines = dict(re.findall(r"^    (\w+): (.*)$", text, re.M))
+        resources = dict(part.split("=", 1) for part in lines["resources"].split(", "))
+        jobs.append({"rule": rule, "log": lines.get("log", "")} | resources)
+    return jobs
+
+
+def check(copy, jobs: list[dict[str, str]]) -> dict[str, tuple[int, int]]:
+    """Asserts that jobs asked for what they used; rule -> peak and declared MB of those with a log of this run."""
+    found = {}
+    for job in jobs:
+        log = copy.folder / job["log"]
+        peak = re.search(r"peak memory (\d+) MB", log.read_text()) if log.is_file() else None
+        if peak:
+            used, declared = int(peak[1]), int(job["mem_mb"])
+            assert used <= declared <= 4 * used + 1000 + 2000 * ("articles" in job["log"]), job
+            found[job["rule"]] = (used, declared)
+    return found
+
+
+def test_every_rule_says_what_it_needs(smoke):
+    jobs = [job for job in planned_jobs(smoke, presets=[SMOKE]) if job["log"]]
+    assert len({job["rule"] for job in jobs}) > 35
+    for job in jobs:
+        assert {"mem_mb", "runtime", "gpu"} <= set(job), job
+
+
+def test_jobs_ask_for_what_they_use(smoke):
+    assert len(check(smoke, planned_jobs(smoke, presets=[SMOKE]))) > 35
+
+
+def test_a_bigger_model_asks_for_what_it_uses(smoke, make_copy):
+    copy = make_copy("bigger")
+    (copy.folder / "config" / "bigger.yaml").write_text(yaml.safe_dump(BIGGER))
+    presets = [SMOKE, "config/bigger.yaml"]
+    targets = [
+        f"results/{name}"
+        for name in (
+            "circuits/small/newswire/final/circuit.json",
+            "differential/small/newswire/final/layers.parquet",
+        )
+    ]
+    run(copy, *targets, presets=presets)
+    bigger = check(copy, planned_jobs(copy, *targets, presets=presets))
+    small = check(smoke, planned_jobs(smoke, *targets, presets=[SMOKE]))
+    for rule in ("pretrain", "finetune", "find_circuit", "compare_with_base"):
+        assert bigger[rule][0] > 1.1 * small[rule][0], f"{rule}: no bigger than with the small model"
+        assert bigger[rule][1] > 1.1 * small[rule][1], f"{rule}: asks for no more"
+
+
+def test_a_model_of_unknown_size_is_taken_for_gpt2_small(make_copy):
+    copy = make_copy("sizes")
+    training = {"steps": 1, "batch_size": 1, "learning_rate": 0.001}
+    gpt2 = {"source": "scratch", "architecture": {"model_type": "gpt2"}, "tokenizer": {"vocabulary": 50257}}
+    models = {
+        "hub": {"source": "hub", "id": "nobody/nothing"},
+        "local": {"source": "local", "path": "/nothing"},
+        "scratch": gpt2 | {"pretraining": training},
+    }
+    content = {"models": models, "runs": [{"model": name, "dataset": "newswire"} for name in models]}
+    (copy.folder / "config" / "sizes.yaml").write_text(yaml.safe_dump(content))
+    targets = [f"results/circuits/{name}/newswire/base/circuit.json" for name in models]
+    jobs = planned_jobs(copy, *targets, presets=["config/sizes.yaml"])
+    asked = {int(job["mem_mb"]) for job in jobs if job["rule"] == "find_circuit"}
+    assert len(asked) == 1 and 5_000 < asked.pop() < 20_000
+
+
+TWO_JOBS = """
+
+rule two:
+    input: "a.txt", "b.txt"
+
+rule hold:
+    output: "{name}.txt"
+    wildcard_constraints: name="[ab]"
+    resources: gpu=gpu
+    shell: "start=$(date +%s.%N); sleep 1; echo $start $(date +%s.%N) > {output}"
+"""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_jobs_share_a_gpu_one_after_the_other(make_copy, tmp_path, there):
+    """Where there is an nvidia-smi, never two GPU jobs at once, however many cores; without a GPU, side by side."""
+    copy = make_copy(f"gpu-{there}")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if there:
+        (programs / "nvidia-smi").write_text("")
+        (programs / "nvidia-smi").chmod(0o755)
+    elif shutil.which("nvidia-smi"):
+        pytest.skip("a GPU is here")
+    with (copy.folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(TWO_JOBS)
+    run(copy, "two", presets=[SMOKE], PATH=f"{programs}:{os.environ['PATH']}")
+    times = [[float(time) for time in (copy.folder / f"{name}.txt").read_text().split()] for name in "ab"]
+    first, second = sorted(times)
+    assert (first[1] <= second[0]) == there
