@@ -180,6 +180,7 @@ def test_any_article_passes_through_pairs_and_summaries(kind, reader, tmp_path):
     entry = {
         "source": "files",
         "files": {"all": str(source)},
+        "columns": {"id": "id", "article": "article", "summary": "summary"},
         "splits": dict.fromkeys(("train", "validation", "test"), "all"),
     }
     write_articles(entry, "test", tmp_path / "articles.parquet")

@@ -6,10 +6,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
+from unicodedata import category
 
 import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 DPI = 150
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#d4d4d4"
@@ -57,6 +59,8 @@ themed = rc_context(THEME)  # a decorator: the theme holds inside the function a
 def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
     """Write ``figure`` to both files, whole or not at all, with the same bytes for the same figure."""
     metadata: dict[str, Mapping[str, str | None]] = {"png": {"Software": None}, "svg": {"Date": None}}
+    for text in figure.findobj(Text):
+        text.set_text(printable(text.get_text()))
     settle_layout(figure)
     partial = {}
     for kind, path in (("png", Path(png)), ("svg", Path(svg))):
@@ -65,6 +69,16 @@ def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
         figure.savefig(partial[path], format=kind, dpi=DPI, metadata=metadata[kind])
     for path, written in partial.items():
         os.replace(written, path)
+
+
+def printable(text: str) -> str:
+    """``text`` with a replacement character for what no XML file may hold: control characters, lone surrogates."""
+    return "".join(
+        "\ufffd"
+        if (ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 or category(c) in ("Cs", "Cn")
+        else c
+        for c in text
+    )
 
 
 def settle_layout(figure: Figure) -> None:
