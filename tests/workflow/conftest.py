@@ -145,14 +145,13 @@ def finished(tmp_path_factory) -> Path:
     return folder
 
 
-def copy_of(finished: Path, folder: Path, times: bool = True) -> Copy:
-    """The finished run in another folder, with its files' times or with new ones."""
+def copy_of(finished: Path, folder: Path) -> Copy:
+    """The finished run in another folder, its files' times kept."""
     shutil.copytree(
         finished,
         folder,
         symlinks=True,
         ignore=shutil.ignore_patterns(".git", "__pycache__"),
-        copy_function=shutil.copy2 if times else shutil.copy,
     )
     return Copy(folder)
 
@@ -167,7 +166,7 @@ def smoke(finished, tmp_path_factory) -> Iterator[Copy]:
 
 @pytest.fixture
 def clone(finished, tmp_path) -> Iterator[Copy]:
-    """Another copy of the finished run, all of its files with new times."""
-    copy = copy_of(finished, tmp_path / "clone", times=False)
+    """Another copy of the finished run."""
+    copy = copy_of(finished, tmp_path / "clone")
     yield copy
     copy.close()

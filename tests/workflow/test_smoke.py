@@ -180,7 +180,7 @@ def test_published_checkpoints_stand_in_for_training(smoke):
         "checkpoints": {"step-000010": str(made / "step-000010"), "final": "${MADE}/final"},
     }
     content["runs"] = [{"model": "published", "dataset": "newswire"}]
-    (smoke.folder / "config/published.yaml").write_text(yaml.safe_dump(content))
+    (smoke.folder / "config/published.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     planned = smoke.planned(preset="config/published.yaml")
     assert planned["copy_base"] == 1 and planned["copy_checkpoint"] == 2
     assert not {"pretrain", "finetune", "draw_training"} & set(planned)
