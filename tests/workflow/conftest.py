@@ -57,7 +57,7 @@ class Copy:
             env=os.environ | {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"} | environment,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=3000,
         )
 
     def plan(self, *targets: str, preset: str | None = SMOKE) -> Plan:
