@@ -76,7 +76,12 @@ class Copy:
         """Rule -> number of jobs that a dry run would run."""
         return self.plan(*targets, preset=preset).jobs
 
-    def ask(self, targets: tuple[str, ...], preset: str | None) -> dict[str, Any]:
+    def record(self, *targets: str, preset: str | None = SMOKE) -> None:
+        """Put down the jobs of ``targets``, whose files are there, as finished with the params that they have now."""
+        answer = self.ask(targets, preset, record=True)
+        assert "error" not in answer, answer["error"]
+
+    def ask(self, targets: tuple[str, ...], preset: str | None, record: bool = False) -> dict[str, Any]:
         """The planner's answer; its process lives as long as this copy, since Snakemake's start is the slow part."""
         if self._planner is None:
             self._planner = subprocess.Popen(
@@ -89,7 +94,7 @@ class Copy:
                 text=True,
             )
         assert self._planner.stdin and self._planner.stdout
-        self._planner.stdin.write(json.dumps({"targets": targets, "preset": preset}) + "\n")
+        self._planner.stdin.write(json.dumps({"targets": targets, "preset": preset, "record": record}) + "\n")
         self._planner.stdin.flush()
         return json.loads(self._planner.stdout.readline())
 
