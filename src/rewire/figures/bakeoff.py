@@ -14,25 +14,24 @@ from matplotlib.patches import Patch
 
 from rewire.figures.frames import known
 from rewire.figures.panels import bars, reference_line, rule
-from rewire.figures.strategies import BASE, FULL, STANDARD, WHOLE, in_order, read_bakeoff, sample_size
+from rewire.figures.strategies import (
+    BASE,
+    FULL,
+    STANDARD,
+    WHOLE,
+    in_order,
+    read_bakeoff,
+    sample_size,
+)
+from rewire.figures.strategies import (
+    COLUMNS as SHARED,
+)
 from rewire.figures.style import BLUE, GREY, INK, ORANGE, blank, save, themed
 
 MEASURES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "facts": "Facts right"}
 DIFFERENCE = ("against_standard", "against_standard_low", "against_standard_high")
 DETECTABLE, VERDICT = "against_standard_detectable", "against_standard_verdict"
-AGAINST = (*DIFFERENCE, DETECTABLE, VERDICT)
-COLUMNS = (
-    "strategy",
-    "measure",
-    "mean",
-    "low",
-    "high",
-    "articles",
-    "seeds",
-    "parameters",
-    "parameter_share",
-    *AGAINST,
-)
+COLUMNS = (*SHARED, *DIFFERENCE, DETECTABLE, VERDICT)
 FOUND = ("better", "worse")  # verdicts
 SHADE = "#dedede"
 ROW = 0.42  # inches a strategy

@@ -15,21 +15,10 @@ from matplotlib.ticker import NullLocator
 
 from rewire.figures.frames import known
 from rewire.figures.panels import no_data, note
-from rewire.figures.strategies import BASE, colours, in_order, read_bakeoff, sample_size
+from rewire.figures.strategies import BASE, COLUMNS, colours, in_order, read_bakeoff, sample_size
 from rewire.figures.style import INK, blank, save, themed
 
 MEASURES = {"rouge1": ("ROUGE-1", "F (%)"), "facts": ("Facts right", "of the names and numbers written (%)")}
-COLUMNS = (
-    "strategy",
-    "measure",
-    "mean",
-    "low",
-    "high",
-    "articles",
-    "seeds",
-    "parameters",
-    "parameter_share",
-)
 MATCHED = 0.05  # budgets that differ by less stand side by side
 NARROWEST = 0.6  # decades that the axis spans at least
 APART = 0.17  # of the width: ticks whose labels do not overlap

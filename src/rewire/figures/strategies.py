@@ -16,6 +16,17 @@ from rewire.figures.style import GREY, INK, ORANGE
 
 BASE, FULL, STANDARD, RANDOM = "base", "full", "standard", "random"
 WHOLE = (BASE, FULL)  # no adapter: shown first, for scale
+COLUMNS = (
+    "strategy",
+    "measure",
+    "mean",
+    "low",
+    "high",
+    "articles",
+    "seeds",
+    "parameters",
+    "parameter_share",
+)  # of the bake-off's table, that every figure of it reads
 LINES: list[Any] = [
     "solid",
     (0, (5, 1.5)),
