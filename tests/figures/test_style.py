@@ -9,7 +9,6 @@ import pytest
 import rewire
 from rewire.figures import (
     areas,
-    bakeoff,
     criteria,
     curves,
     edge_centric,
@@ -19,6 +18,7 @@ from rewire.figures import (
     neurons,
     pairs,
     robustness,
+    strategies,
     training,
 )
 from rewire.figures.style import checkpoint_colours, checkpoint_label
@@ -92,7 +92,7 @@ def test_checkpoint_colours_are_distinct_and_the_last_is_the_darkest(n):
         (evolution_layers.CIRCUITS, "evolution/changes.py", "SCHEMA"),
         (evolution_layers.LAYERS, "evolution/changes.py", "LAYERS"),
         (edge_centric.COLUMNS, "evolution/hypothesis.py", "SCHEMA"),
-        (set(bakeoff.COLUMNS) - set(bakeoff.AGAINST), "lora/bakeoff.py", "SCHEMA"),
+        (strategies.COLUMNS, "lora/bakeoff.py", "SCHEMA"),
     ],
 )
 def test_tables_of_the_workflow_have_the_columns_that_figures_read(read, module, schema):

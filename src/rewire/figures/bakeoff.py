@@ -14,18 +14,8 @@ from matplotlib.patches import Patch
 
 from rewire.figures.frames import known
 from rewire.figures.panels import bars, reference_line, rule
-from rewire.figures.strategies import (
-    BASE,
-    FULL,
-    STANDARD,
-    WHOLE,
-    in_order,
-    read_bakeoff,
-    sample_size,
-)
-from rewire.figures.strategies import (
-    COLUMNS as SHARED,
-)
+from rewire.figures.strategies import BASE, FULL, STANDARD, WHOLE, in_order, read_bakeoff, sample_size
+from rewire.figures.strategies import COLUMNS as SHARED
 from rewire.figures.style import BLUE, GREY, INK, ORANGE, blank, save, themed
 
 MEASURES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "facts": "Facts right"}
