@@ -85,7 +85,21 @@ def test_every_study_has_its_rows(study):
                 <= 1
             )
     own = rows[(rows["study"] == "corruption") & (rows["first"] == rows["second"])]
-    assert (own["edge_jaccard"] == 1).all() and own["effect"].notna().all()
+    assert (own[["edge_jaccard", "edge_low", "edge_high", "node_low"]] == 1).all(axis=None)
+    assert own["effect"].notna().all()
+    of_examples = rows["study"].isin(["noise", "corruption"])
+    for name, low, high in (
+        ("edge_jaccard", "edge_low", "edge_high"),
+        ("node_jaccard", "node_low", "node_high"),
+        ("effect", "effect_low", "effect_high"),
+    ):
+        assert (rows[of_examples][low] <= rows[of_examples][name]).all()
+        assert (rows[of_examples][name] <= rows[of_examples][high]).all()
+        assert rows[~of_examples][[low, high]].isna().all(axis=None)
+    noise = rows[rows["study"] == "noise"]
+    assert (noise["edge_low"] < noise["edge_high"]).all() and (
+        noise["effect_low"] < noise["effect_high"]
+    ).all()
     two = rows[(rows["study"] == "corruption") & (rows["first"] != rows["second"])]
     assert two["edge_jaccard"].nunique() == 1, "agreement is symmetric"
 
@@ -141,6 +155,7 @@ def test_what_too_few_examples_cannot_say_is_flagged(study, tmp_path, caplog, n)
     )
     rows = read_table(tmp_path / "a.parquet").to_pandas()
     assert "bootstrap" not in set(rows["study"]) and f"{n} examples: no bootstrap circuits" in caplog.text
+    assert rows[["edge_low", "node_high", "effect_low"]].isna().all(axis=None)
     splits = rows[rows["study"] == "split"]
     assert splits["edge_jaccard"].isna().all() == (n == 2) and len(splits) == (3 if n == 2 else 9)
     assert (f"{n} examples cannot be split into 3 parts" in caplog.text) == (n == 2)

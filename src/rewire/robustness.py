@@ -17,6 +17,7 @@ from rewire.circuits import attribution
 from rewire.circuits.comparison import resampled_changes, set_changes
 from rewire.circuits.ensembles import Ensemble, ensemble, packed
 from rewire.circuits.graph import Graph
+from rewire.circuits.noise_floor import centred, interval, other_examples
 from rewire.circuits.resampling import split_weights
 from rewire.circuits.selection import Scores
 from rewire.corruption import Material, corrupt
@@ -37,7 +38,13 @@ AGREEMENT = schema(
     edges="int32",
     edge_jaccard="float64",
     node_jaccard="float64",
+    edge_low="float64",
+    edge_high="float64",
+    node_low="float64",
+    node_high="float64",
     effect="float64",
+    effect_low="float64",
+    effect_high="float64",
     edge_mean_low="float64",
     edge_mean_high="float64",
     node_mean_low="float64",
@@ -73,7 +80,8 @@ def write_robustness(
     ``corruption`` is the circuits' own. ``circuits``: the circuits' settings (method, steps, grid, metric, fraction,
     batch_tokens). ``settings``: splits, resamples, noise_shares, seed.
     ``agreement``: a row for each two circuits compared (``study``: split, bootstrap, noise, corruption; ``effect``: how
-    much the first one's pairs change the metric; ``edge_mean_low``, ...: interval of the mean over the study's rows).
+    much the first one's pairs change the metric; ``edge_low``, ..., ``effect_high``: intervals over the examples, of
+    noise and corruption; ``edge_mean_low``, ...: interval of the mean over the bootstrap's rows).
     ``edges``: each edge's score with its bootstrap interval, and the share of the bootstrap circuits that it is in.
     With fewer than 5 examples there is no bootstrap, with fewer than ``splits`` one split row without numbers.
     """
@@ -90,9 +98,12 @@ def write_robustness(
         if resampled is not None:
             found += bootstrap_rows(scores, size, resampled, settings["seed"])
         if name == last:
-            reference = circuit_of(scores, size)
-            found += noise_rows(model, pairs[corruption], reference, size, circuits, settings)
-            found += corruption_rows(model, pairs, circuits, size)
+            found += noise_rows(model, pairs[corruption], scores, size, circuits, settings)
+            each = {
+                other: scores if other == corruption else score(model, read_pairs(table)[1], circuits)
+                for other, table in pairs.items()
+            }
+            found += corruption_rows(each, size, settings)
         rows += [{"model": name, "examples": len(own), **row} for row in found]
         found = [*inclusion_rows(scores, size, resampled, settings["seed"])]
         edge_rows += [{"model": name, "examples": len(own), **row} for row in found]
@@ -216,38 +227,58 @@ def inclusion_rows(scores: Scores, size: int, resampled: Tensor | None, seed: in
 def noise_rows(
     model: Model,
     table: str | Path,
-    reference: Tensor,
+    own: Scores,
     size: int,
     circuits: Mapping[str, Any],
     settings: Mapping[str, Any],
 ) -> Rows:
-    """Circuits found with a growing share of the article's tokens replaced, against the circuit of the checkpoint."""
+    """Circuits found with a growing share of the article's tokens replaced, against the checkpoint's of ``own``."""
     for share in settings["noise_shares"]:
         scores = score(model, noisy_pairs(table, share, settings["seed"]), circuits)
-        (row,) = compared(
-            "noise", [(f"{share:g}", "circuit")], circuit_of(scores, size), reference, scores.graph
-        )
-        yield row | {"effect": effect(scores)}
+        yield matched("noise", (f"{share:g}", "circuit"), scores, own, size, settings)
 
 
-def corruption_rows(
-    model: Model, pairs: Mapping[str, str | Path], circuits: Mapping[str, Any], size: int
-) -> Rows:
+def corruption_rows(scores: Mapping[str, Scores], size: int, settings: Mapping[str, Any]) -> Rows:
     """Every two of the circuits that the corruptions give, each with itself too (Jaccard 1, its effect)."""
-    scores = {name: score(model, read_pairs(table)[1], circuits) for name, table in pairs.items()}
-    found = {name: circuit_of(values, size) for name, values in scores.items()}
-    for a in found:
-        for b in found:
-            (row,) = compared("corruption", [(a, b)], found[a], found[b], model.graph)
-            yield row | {"effect": effect(scores[a])}
+    for a in scores:
+        for b in scores:
+            yield matched("corruption", (a, b), scores[a], scores[b], size, settings)
 
 
-def effect(scores: Scores) -> float:
+def matched(
+    study: str,
+    names: tuple[str, str],
+    first: Scores,
+    second: Scores,
+    size: int,
+    settings: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A row of the agreement table: circuits of the same examples under two corruptions, with intervals over examples.
+
+    The examples are resampled for both at once; each has its own draw of the noise, so that the draw's error is in it.
+    """
+    graph = first.graph
+    (row,) = compared(study, [names], circuit_of(first, size), circuit_of(second, size), graph)
+    row |= effect(first, settings["seed"])
+    sides = examples_of(first), examples_of(second)
+    if len(sides[0]) < statistics.MINIMUM:
+        return row
+    drawn = other_examples(*sides, graph, size, settings["resamples"], settings["seed"], sets)
+    for kind in ("edge", "node"):
+        name = f"{kind}_jaccard"
+        ends = interval(name, centred(row[name], drawn[name]))
+        row |= {f"{kind}_low": ends["low"], f"{kind}_high": ends["high"]}
+    return row
+
+
+def effect(scores: Scores, seed: int) -> dict[str, float]:
     """What corrupting the token embeddings does to the metric: the sum of the scores of the edges from ``input``.
 
     For an integrated method this is M(corrupted) - M(clean) up to the completeness gap.
     """
-    return float(scores.values[0].double().sum())
+    from_input = int(scores.graph.mask[0].sum())  # the first edges of every row
+    found = statistics.mean(examples_of(scores)[:, :from_input].double().sum(dim=1).numpy(), seed=seed)
+    return {"effect": found.value, "effect_low": found.low, "effect_high": found.high}
 
 
 def noisy_pairs(table: str | Path, share: float, seed: int) -> TokenPairs:

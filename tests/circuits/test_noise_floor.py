@@ -6,7 +6,7 @@ from circuits.score_worlds import GRAPH, SIZE, effects, examples
 from rewire.circuits import controls
 from rewire.circuits.comparison import MEASURES, SETS, changes
 from rewire.circuits.ensembles import ensemble, packed, unpacked
-from rewire.circuits.noise_floor import other_examples, random_circuits, same_model
+from rewire.circuits.noise_floor import centred, interval, other_examples, random_circuits, same_model
 from rewire.circuits.selection import Circuit
 
 
@@ -54,8 +54,6 @@ def test_other_examples_are_the_same_for_both_circuits():
 @pytest.mark.parametrize("measure", ["edge_jaccard", "spearman"])
 def test_the_interval_covers_what_other_examples_would_have_given(measure):
     """The middle of the bootstrap, moved to the observed value: what evolution tables call an interval."""
-    from rewire.evolution.changes import interval
-
     generator = torch.Generator().manual_seed(0)
     before = effects(3)
     after = before * torch.exp(0.5 * torch.randn(len(before), generator=generator))
@@ -64,7 +62,7 @@ def test_the_interval_covers_what_other_examples_would_have_given(measure):
         sides = [examples(true, 32, 2 * trial + i) for i, true in enumerate((before, after))]
         observed.append(float(changes(*circuits(*sides))[measure]))
         drawn = other_examples(*sides, GRAPH, SIZE, 100, trial)[measure]
-        covered.append(interval(measure, observed[-1] + drawn - drawn.mean()))
+        covered.append(interval(measure, centred(observed[-1], drawn)))
     expected = np.mean(observed)
     share = np.mean([kept["low"] <= expected <= kept["high"] for kept in covered])
     assert share >= 0.85  # 95 % claimed; 60 trials, 100 resamples

@@ -8,15 +8,8 @@ from scipy import stats
 from rewire.circuits.comparison import MEASURES, SETS
 from rewire.circuits.edge_centric import jaccards
 from rewire.circuits.ensembles import ensemble
-from rewire.circuits.noise_floor import other_examples, same_model
-from rewire.evolution.changes import (
-    beyond_floor,
-    centred,
-    change_rows,
-    circuit_rows,
-    interval,
-    layer_rows,
-)
+from rewire.circuits.noise_floor import centred, interval, other_examples, same_model
+from rewire.evolution.changes import beyond_floor, change_rows, circuit_rows, layer_rows
 from rewire.evolution.trajectory import read_trajectory
 
 

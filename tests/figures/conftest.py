@@ -93,6 +93,9 @@ class Tables:
         def compare(model: str, study: str, first: str, second: str, edge: float, node: float) -> None:
             texts = {"model": model, "study": study, "first": first, "second": second}
             numbers = {"examples": 64, "edges": 40, "edge_jaccard": edge, "node_jaccard": node}
+            if study in ("noise", "corruption"):
+                for kind, value in (("edge", edge), ("node", node)):
+                    numbers |= {f"{kind}_low": value - 0.05, f"{kind}_high": value + 0.04}
             rows.append(texts | numbers)
 
         for i, model in enumerate(models):
@@ -111,7 +114,8 @@ class Tables:
             for j, second in enumerate(corruptions):
                 compare(tuned, "corruption", first, second, 1 / (1 + abs(i - j)), 1.0)
         texts = dict.fromkeys(("model", "study", "first", "second"), "string")
-        numbers = dict.fromkeys(("edge_jaccard", "node_jaccard"), "float64")
+        ends = [f"{kind}_{end}" for kind in ("edge", "node") for end in ("low", "high")]
+        numbers = dict.fromkeys(("edge_jaccard", "node_jaccard", *ends), "float64")
         return self.write(
             "agreement.parquet", rows, texts | dict.fromkeys(("examples", "edges"), "int32") | numbers
         )

@@ -74,6 +74,8 @@ def test_noise_over_the_floor_of_the_same_model(tables):
     curves = {line.get_label(): line for line in axes[3].lines if not line.get_label().startswith("_")}
     assert list(curves["edges"].get_xdata()) == [10, 50, 90]
     assert np.allclose(curves["edges"].get_ydata(), [0.72, 0.4, 0.08])
+    bars = axes[3].collections[0].get_segments()  # an interval of every share
+    assert np.allclose(bars, [[(x, y - 0.05), (x, y + 0.04)] for x, y in ((10, 0.72), (50, 0.4), (90, 0.08))])
     own = agreement[(agreement["model"] == "final") & (agreement["study"] == "bootstrap")]
     for band, column in zip(axes[3].patches, ("edge_jaccard", "node_jaccard"), strict=True):
         assert np.allclose(

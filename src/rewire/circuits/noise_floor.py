@@ -5,6 +5,8 @@ All circuits have the same number of edges. Definitions: docs/definitions.md, "E
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,6 +18,8 @@ from rewire.circuits.ensembles import packed, unpacked
 from rewire.circuits.graph import Graph
 from rewire.circuits.selection import Circuit
 from rewire.statistics import Array
+
+TAILS = (0.025, 0.975)
 
 
 def other_examples(
@@ -35,6 +39,24 @@ def other_examples(
     none = np.zeros_like(weights)
     sides = np.hstack([weights, none]), np.hstack([none, weights])
     return resampled_changes(torch.cat([before, after]), *sides, graph, size, measure)
+
+
+def centred(value: float, drawn: Array) -> Array:
+    """The bootstrap values ``drawn`` [R], moved from their mean to ``value``.
+
+    A resampled circuit differs from its own original too, so that the mean of the bootstrap lies off the value.
+    """
+    return value + drawn - drawn.mean()
+
+
+def interval(measure: str, around: Array) -> dict[str, float]:
+    """95 % interval: the middle of the centred bootstrap values ``around`` [R], within the measure's range."""
+    low, high = np.quantile(around, TAILS)
+    ceiling = math.inf if measure.endswith("turnover") else 1.0
+    return {
+        "low": float(max(low, -1.0 if measure == "spearman" else 0.0)),
+        "high": float(min(high, ceiling)),
+    }
 
 
 def same_model(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from rewire.circuits.comparison import changes, turnover_by_layer, turnover_counts
-from rewire.circuits.noise_floor import other_examples, random_circuits
+from rewire.circuits.noise_floor import TAILS, centred, interval, other_examples, random_circuits
 from rewire.evolution.trajectory import Trajectory
 from rewire.statistics import Array
 from rewire.tables import schema
@@ -74,7 +73,6 @@ LAYERS = schema(
     edges_lost="int32",
 )
 RANGE = (0.05, 0.95)  # of the noise floor and of random circuits
-TAILS = (0.025, 0.975)
 DISTANCES = ("turnover", "unshared")  # measures that grow with change; all others fall
 
 
@@ -135,24 +133,6 @@ def measures(trajectory: Trajectory, before: str, after: str) -> dict[str, dict[
             out[name] |= interval(name, around)
             out[name] |= beyond_floor(name, out[name]["value"], around, [floor[name] for floor in floors])
     return out
-
-
-def centred(value: float, drawn: Array) -> Array:
-    """The bootstrap values ``drawn`` [R], moved from their mean to ``value``.
-
-    A resampled circuit differs from its own original too, so that the mean of the bootstrap lies off the value.
-    """
-    return value + drawn - drawn.mean()
-
-
-def interval(measure: str, around: Array) -> dict[str, float]:
-    """95 % interval: the middle of the centred bootstrap values ``around`` [R], within the measure's range."""
-    low, high = np.quantile(around, TAILS)
-    ceiling = math.inf if measure.endswith("turnover") else 1.0
-    return {
-        "low": float(max(low, -1.0 if measure == "spearman" else 0.0)),
-        "high": float(min(high, ceiling)),
-    }
 
 
 def beyond_floor(measure: str, value: float, around: Array, floors: Sequence[Array]) -> dict[str, float]:

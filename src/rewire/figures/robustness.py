@@ -30,7 +30,8 @@ from rewire.figures.style import (
     themed,
 )
 
-AGREEMENT = ("model", "study", "first", "examples", "edges", "edge_jaccard", "node_jaccard")
+INTERVALS = ("edge_low", "edge_high", "node_low", "node_high")
+AGREEMENT = ("model", "study", "first", "examples", "edges", "edge_jaccard", "node_jaccard", *INTERVALS)
 EDGES = ("model", "inclusion", "in_circuit")
 RANDOM = "random weights"
 STUDIES = {"split": "disjoint\nsplits", "bootstrap": "bootstrap"}
@@ -133,12 +134,15 @@ def against_noise(axes: Axes, agreement: pd.DataFrame) -> None:
         fill(f"Circuits under noise: {checkpoint_label(model)}" if model else "Circuits under noise", 55)
     )
     axes.set_xlabel("tokens of the article replaced (%)")
-    axes.set_ylabel("Jaccard with its circuit (0..1)")
+    axes.set_ylabel("Jaccard with its circuit, 95 % CI")
     for column, (label, colour, marker) in KINDS.items():
         measured = known(rows, column)
         if not len(measured):
             continue
-        axes.plot(100 * measured["share"], measured[column], color=colour, marker=marker, label=label)
+        share = 100 * measured["share"]
+        axes.plot(share, measured[column], color=colour, marker=marker, label=label)
+        ends = [measured[f"{label.removesuffix('s')}_{end}"] for end in ("low", "high")]
+        axes.vlines(share, *ends, color=colour, linewidth=1.4)  # nothing where there is no interval
         floor = noise_floor(agreement, str(model), column)
         if np.isfinite(floor.low):
             axes.axhspan(floor.low, floor.high, color=colour, alpha=BAND, linewidth=0, zorder=1.2)
