@@ -26,6 +26,7 @@ from rewire.pairs import TokenPairs
 MEASURING = (
     "compare_attention",
     "compare_spread",
+    "out_of_range",
     "head_measures",
     "add_block",
     "add_end",

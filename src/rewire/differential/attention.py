@@ -30,14 +30,16 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, every: int = 1) -> tup
     """
     outputs, pieces = [], []
     for scores in attention_scores(queries, keys):
-        attention, log_attention = scores.softmax(-1), scores.log_softmax(-1)
+        scores -= scores.amax(dim=-1, keepdim=True)
+        attention = scores.softmax(-1)
+        log_sum = -attention.amax(dim=-1).log()  # of exp(scores), the largest of which is 1
         outputs.append(attention @ values[..., : scores.shape[-1], :])
         first = scores.shape[-1] - scores.shape[-2]
         some = slice(-(first + 1) % every, None, every)
-        piece = compare_attention(attention, log_attention)
+        log_attention = scores[..., some, :] - log_sum[..., some, None]
         pieces.append(
-            piece
-            | compare_spread(attention[..., some, :], log_attention[..., some, :], first + some.start, every)
+            compare_attention(attention, scores, log_sum)
+            | compare_spread(attention[..., some, :], log_attention, first + some.start, every)
         )
     measures = {name: torch.cat([piece[name] for piece in pieces], dim=-1) for name in pieces[0]}
     return torch.cat(outputs, dim=-2), measures
@@ -67,15 +69,19 @@ def out_of_range(queries: Tensor, keys: Tensor) -> Tensor:
     return torch.cat(pieces, dim=-1)
 
 
-def compare_attention(attention: Tensor, log_attention: Tensor) -> dict[str, Tensor]:
-    """[2, ..., S] of P and Q -> measure -> [...]: entropies and KL divergences, nats."""
-    entropy = -dot(attention, log_attention)
-    difference = log_attention[1] - log_attention[0]
+def compare_attention(attention: Tensor, scores: Tensor, log_sum: Tensor) -> dict[str, Tensor]:
+    """[2, ..., S] x 2 and [2, ...] of P and Q -> measure -> [...]: entropies and KL divergences, nats.
+
+    log attention is ``scores`` less ``log_sum``, which is the same for all keys and is taken out of the sums over them.
+    """
+    entropy = (log_sum - dot(attention, scores)).clamp(min=0)
+    difference = scores[1] - scores[0]
+    apart = log_sum[1] - log_sum[0]
     return {
         "entropy_base": entropy[0],
         "entropy": entropy[1],
-        "attention_kl": dot(attention[1], difference).clamp(min=0),
-        "attention_kl_reverse": (-dot(attention[0], difference)).clamp(min=0),
+        "attention_kl": (dot(attention[1], difference) - apart).clamp(min=0),
+        "attention_kl_reverse": (apart - dot(attention[0], difference)).clamp(min=0),
     }
 
 
