@@ -1,5 +1,6 @@
 """Fine-tuning to a summarizer: what is in the loss, the checkpoints, and a run that is killed."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,33 +9,41 @@ import torch
 from tiny_models import articles_table, newswire_rows, training_settings
 
 from rewire.checkpoints import finetuning
-from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name, finetune
+from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name, finetune, train_until
+from rewire.checkpoints.steps import write_step
 from rewire.checkpoints.training import IGNORED
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer
 from rewire.tables import read_table
 
-STEPS = (2, 5, 6)
+KEPT, LAST = (2, 5), 6
+STEPS = (*KEPT, LAST)
 
 
 class Killed(Exception):
     pass
 
 
-def run(base: Path, data: Path, out: Path, steps: tuple[int, ...] = STEPS, **changes: Any) -> None:
+def run(base: Path, data: Path, out: Path, kept: tuple[int, ...] = KEPT, **changes: Any) -> None:
     finetune(
         base,
         data / "train.parquet",
         data / "validation.parquet",
         training_settings(**changes),
-        {step: out / checkpoint_name(step) for step in steps},
+        out / checkpoint_name(LAST),
         out / "training.parquet",
         out / "work",
+        kept,
+        out / "kept",
     )
 
 
+def folder_of(out: Path, step: int) -> Path:
+    return (out if step == LAST else out / "kept") / checkpoint_name(step)
+
+
 def weights(out: Path) -> dict[int, bytes]:
-    return {step: (out / checkpoint_name(step) / "model.safetensors").read_bytes() for step in STEPS}
+    return {step: (folder_of(out, step) / "model.safetensors").read_bytes() for step in STEPS}
 
 
 @pytest.fixture(scope="module")
@@ -113,28 +122,52 @@ def test_the_article_s_tokens_are_read_but_not_predicted(tiny_model_folder: Path
 
 
 def test_checkpoints_are_whole_models_at_their_steps(whole: Path, tiny_model_folder: Path) -> None:
-    assert sorted(path.name for path in whole.iterdir()) == [
-        "step-000002",
-        "step-000005",
-        "step-000006",
-        "training.parquet",
-    ]
+    assert sorted(path.name for path in whole.iterdir()) == ["kept", "step-000006", "training.parquet"]
+    assert sorted(path.name for path in (whole / "kept").iterdir()) == ["step-000002", "step-000005"]
     assert len(set(weights(whole).values())) == len(STEPS)
     for step in STEPS:
-        folder = whole / checkpoint_name(step)
-        assert load_tokenizer(folder).eos_token_id == 0
-        assert load_transformer(folder).config.n_layer == 2
-    assert (whole / "step-000002" / "model.safetensors").read_bytes() != (
-        tiny_model_folder / "model.safetensors"
-    ).read_bytes()
+        assert load_tokenizer(folder_of(whole, step)).eos_token_id == 0
+        assert load_transformer(folder_of(whole, step)).config.n_layer == 2
+    assert weights(whole)[2] != (tiny_model_folder / "model.safetensors").read_bytes()
 
 
-def test_the_training_table(whole: Path) -> None:
+def test_the_training_table_does_not_depend_on_what_is_kept(
+    whole: Path, tiny_model_folder: Path, data: Path, tmp_path: Path
+) -> None:
     rows = read_table(whole / "training.parquet").to_pylist()
     assert [row["step"] for row in rows] == list(range(7))
-    assert [row["step"] for row in rows if row["validation_loss"] is not None] == [0, *STEPS]
+    assert all(row["validation_loss"] is not None for row in rows)  # ten times in a run, or at every step
     assert rows[0]["train_loss"] is None
     assert rows[-1]["train_loss"] < rows[1]["train_loss"]
+    run(tiny_model_folder, data, tmp_path, kept=())
+    assert (tmp_path / "training.parquet").read_bytes() == (whole / "training.parquet").read_bytes()
+    assert not (tmp_path / "kept").exists()
+
+
+def step_of(base: Path, data: Path, out: Path, step: int, store: Path) -> Path:
+    folder = out / checkpoint_name(step)
+    write_step(store, base, data / "train.parquet", training_settings(), step, folder, out / "work")
+    return folder
+
+
+def test_a_step_that_was_kept_is_moved(
+    whole: Path, tiny_model_folder: Path, data: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(whole / "kept", store)
+    folder = step_of(Path("no such model"), data, tmp_path, 5, store)
+    assert (folder / "model.safetensors").read_bytes() == weights(whole)[5]
+    assert [path.name for path in store.iterdir()] == ["step-000002"]
+
+
+@pytest.mark.parametrize("step", KEPT)
+def test_a_step_that_was_not_kept_is_trained_to_the_same_bytes(
+    whole: Path, tiny_model_folder: Path, data: Path, tmp_path: Path, step: int
+) -> None:
+    folder = step_of(tiny_model_folder, data, tmp_path, step, tmp_path / "nothing")
+    for file in sorted(folder_of(whole, step).iterdir()):
+        assert (folder / file.name).read_bytes() == file.read_bytes(), file.name
+    assert not (tmp_path / "work").exists()
 
 
 def test_same_seed_same_bytes(whole: Path, tiny_model_folder: Path, data: Path, tmp_path: Path) -> None:
@@ -181,10 +214,7 @@ def test_killed_while_the_outputs_are_put_in_place(
     with pytest.raises(Killed):
         run(tiny_model_folder, data, tmp_path)
     monkeypatch.undo()
-    for step in STEPS:  # Snakemake removes the outputs of a job that failed
-        for file in sorted((tmp_path / checkpoint_name(step)).rglob("*")):
-            file.unlink()
-        (tmp_path / checkpoint_name(step)).rmdir()
+    shutil.rmtree(tmp_path / checkpoint_name(LAST))  # Snakemake removes the outputs of a job that failed
     run(tiny_model_folder, data, tmp_path)
     assert weights(tmp_path) == weights(whole)
 
@@ -193,7 +223,16 @@ def test_a_checkpoint_after_the_last_step_is_refused(
     tiny_model_folder: Path, data: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="7"):
-        run(tiny_model_folder, data, tmp_path, steps=(2, 7))
+        run(tiny_model_folder, data, tmp_path, kept=(2, 7))
+    with pytest.raises(InputError, match="6"):
+        train_until(
+            tiny_model_folder,
+            data / "train.parquet",
+            training_settings(),
+            LAST,
+            tmp_path / "a",
+            tmp_path / "b",
+        )
 
 
 def test_a_summary_longer_than_the_context_is_named(

@@ -12,7 +12,9 @@ from rewire.checkpoints.training import (
     IGNORED,
     SCHEMA,
     Example,
+    Milestones,
     collate,
+    evenly_spaced,
     fresh_unless_same,
     keeps_logits,
     last_checkpoint,
@@ -61,13 +63,18 @@ def token_loss(model: Any, data: list[Example]) -> float:
     return total / count
 
 
+def stops(*steps: int) -> Milestones:
+    """Validated and kept at the same steps."""
+    return Milestones(validated=steps, kept=steps)
+
+
 def run(
     tokenizer: Any, work: Path, keep: Any = None, dropout: float = 0.1, data: int = 0, **changes: Any
 ) -> tuple:
     """(rows, final weights) of a run; the milestones are 3 and the last step."""
     model = tiny_model(tokenizer, dropout=dropout)
     settings = training_settings(**changes)
-    milestones = sorted({3, settings["steps"]})
+    milestones = stops(*sorted({3, settings["steps"]}))
     keep = keep or (lambda *_: None)
     rows = train(model, examples(20, data), examples(7, 1), settings, work, milestones, keep, 0)
     return rows, {name: value.clone() for name, value in model.state_dict().items()}
@@ -103,7 +110,7 @@ def test_rows_and_their_units(tokenizer: Any, tmp_path: Path) -> None:
         examples(7, 1),
         settings,
         tmp_path / "work",
-        [3, 6],
+        stops(3, 6),
         lambda _, s: kept.append(s),
         0,
     )
@@ -158,7 +165,7 @@ def test_only_positions_from_the_first_target_on_are_unembedded(tokenizer: Any) 
 
 def test_validation_does_not_change_what_follows(tokenizer: Any, tmp_path: Path) -> None:
     weights = []
-    for name, milestones in (("a", [2, 3, 4]), ("b", [])):
+    for name, milestones in (("a", stops(2, 3, 4)), ("b", Milestones())):
         model = tiny_model(tokenizer, dropout=0.1)
         train(
             model,
@@ -174,6 +181,33 @@ def test_validation_does_not_change_what_follows(tokenizer: Any, tmp_path: Path)
     assert same(*weights)
 
 
+@pytest.mark.parametrize("resume_every", [2, 100])
+def test_a_run_that_ends_early_is_the_same_up_to_there(
+    tokenizer: Any, tmp_path: Path, resume_every: int
+) -> None:
+    """Its weights are those the whole run has at that step: schedule, data and dropout do not know of the end."""
+    settings, found = training_settings(steps=6, resume_every=resume_every), []
+    for name, milestones in (
+        ("whole", Milestones(validated=[2, 6], kept=[4])),
+        ("early", Milestones(kept=[4], until=4)),
+    ):
+        model = tiny_model(tokenizer, dropout=0.1)
+        validation = examples(7, 1) if name == "whole" else []
+
+        def keep(current: Any, step: int) -> None:
+            found.append((step, {key: value.clone() for key, value in current.state_dict().items()}))
+
+        rows = train(model, examples(20), validation, settings, tmp_path / name, milestones, keep, 0)
+        assert max(row["step"] for row in rows) == (6 if name == "whole" else 4)
+    assert [step for step, _ in found] == [4, 4]
+    assert same(found[0][1], found[1][1])
+
+
+def test_milestones_are_evenly_spaced_and_end_with_the_last_step() -> None:
+    assert evenly_spaced(250, 10) == list(range(25, 251, 25))
+    assert evenly_spaced(3, 10) == [1, 2, 3] and evenly_spaced(1, 5) == [1]
+
+
 def test_the_learning_rate_warms_up_and_decays(tokenizer: Any, tmp_path: Path) -> None:
     rows, _ = run(tokenizer, tmp_path / "work", steps=6, warmup=3, schedule="linear")
     rates = [row["learning_rate"] for row in rows if row.get("learning_rate") is not None]
@@ -184,7 +218,9 @@ def test_the_learning_rate_warms_up_and_decays(tokenizer: Any, tmp_path: Path) -
 
 def test_without_validation_examples_the_loss_is_nan(tokenizer: Any, tmp_path: Path) -> None:
     settings = training_settings(steps=2)
-    rows = train(tiny_model(tokenizer), examples(8), [], settings, tmp_path / "w", [], lambda *_: None, 0)
+    rows = train(
+        tiny_model(tokenizer), examples(8), [], settings, tmp_path / "w", Milestones(), lambda *_: None, 0
+    )
     assert math.isnan(rows[0]["validation_loss"])
 
 
@@ -231,7 +267,7 @@ def test_same_seed_same_weights_and_another_seed_others(tokenizer: Any, tmp_path
     assert rows == again
     model = tiny_model(tokenizer, dropout=0.1)
     settings = training_settings()
-    train(model, examples(20), examples(7, 1), settings, tmp_path / "c", [3, 6], lambda *_: None, 1)
+    train(model, examples(20), examples(7, 1), settings, tmp_path / "c", stops(3, 6), lambda *_: None, 1)
     assert not same(weights, dict(model.state_dict()))
 
 
@@ -257,7 +293,7 @@ def test_changed_examples_drop_the_unfinished_run(tokenizer: Any, tmp_path: Path
 def test_another_base_model_drops_the_unfinished_run(tokenizer: Any, tmp_path: Path) -> None:
     def once(work: Path, seed: int, keep: Any = lambda *_: None) -> dict:
         model = tiny_model(tokenizer, seed=seed)
-        train(model, examples(20), examples(7, 1), training_settings(), work, [3, 6], keep, 0)
+        train(model, examples(20), examples(7, 1), training_settings(), work, stops(3, 6), keep, 0)
         return {name: value.clone() for name, value in model.state_dict().items()}
 
     with pytest.raises(Killed):

@@ -2,6 +2,7 @@
 
 CELL = "results/checkpoints/{model}/{dataset}"
 FOLDER = f"{CELL}/{{checkpoint}}"
+KEPT = f"{CELL}/.kept"  # where the fine-tuning puts checkpoints on the way aside
 
 
 rule pretrain:
@@ -82,14 +83,14 @@ rule copy_checkpoint:
 
 
 rule finetune:
-    """Fine-tuning on summaries, with a checkpoint at each configured step."""
+    """Fine-tuning on summaries, to the end; checkpoints on the way are put aside for keep_step."""
     input:
         code=code("finetune.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
     output:
-        folders=[directory(f"{CELL}/{name}") for name in STEP_OF if name != "base"],
+        folder=directory(f"{CELL}/final"),
         table=f"{CELL}/training.parquet",
     log:
         "logs/checkpoints/{model}/{dataset}/finetune.log",
@@ -104,14 +105,42 @@ rule finetune:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
         training=section("checkpoints", "training"),
-        # derived from the output, so that Snakemake does not track it: one step fewer retrains nothing
-        steps=lambda wildcards, output: [
-            STEP_OF[Path(folder).name] for folder in output.folders
-        ],
+        # Snakemake does not track what takes the output: other steps to keep do not train this again
+        kept=lambda wildcards, output: sorted(STEPS),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
+        store=KEPT,
         work=f"{CELL}/.finetuning",
     script:
         "../scripts/finetune.py"
+
+
+rule keep_step:
+    """A checkpoint on the way: what the fine-tuning put aside or, for a step added since, the same training up to it."""
+    input:
+        code=code("checkpoint_step.py"),
+        base=f"{CELL}/base",
+        train="results/articles/{dataset}/train.parquet",
+        trained=f"{CELL}/training.parquet",
+    output:
+        directory(FOLDER),
+    log:
+        "logs/checkpoints/{model}/{dataset}/{checkpoint}.log",
+    wildcard_constraints:
+        model=names(TRAINED),
+        checkpoint=names(name for name in STEP_OF if name not in ("base", "final")),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 2
+    resources:
+        **training(lambda wildcards: config["checkpoints"]["training"]),
+    params:
+        training=section("checkpoints", "training"),
+        step=lambda wildcards: STEP_OF[wildcards.checkpoint],
+        language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
+        store=KEPT,
+        work=f"{CELL}/.{{checkpoint}}",
+    script:
+        "../scripts/checkpoint_step.py"
 
 
 rule trained:

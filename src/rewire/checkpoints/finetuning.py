@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 from rewire import prompts
 from rewire.checkpoints.save import copy_folder, save_checkpoint
-from rewire.checkpoints.training import IGNORED, Example, discard, train, write_training_table
+from rewire.checkpoints.training import (
+    IGNORED,
+    Example,
+    Milestones,
+    discard,
+    evenly_spaced,
+    train,
+    write_training_table,
+)
 from rewire.errors import InputError
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table
 
+VALIDATIONS = 10  # during a fine-tuning
 SPARE = 32  # tokens for the separator, eos and the space before a summary: more than they take
 
 
@@ -74,33 +84,74 @@ def finetune(
     train_articles: str | Path,
     validation_articles: str | Path,
     settings: Mapping[str, Any],
-    folders: Mapping[int, str | Path],
+    folder: str | Path,
     table: str | Path,
+    work: str | Path,
+    kept: Sequence[int],
+    store: str | Path,
+    language: str = "en",
+) -> None:
+    """Fine-tune the model in ``base``; write the last weights to ``folder`` and the training ``table``.
+
+    ``kept``: steps before the last whose weights go to folders in ``store``, which is replaced. The table does not
+    depend on them: the validation loss is measured ten times. ``work``: where an interrupted run resumes from; removed when
+    done. ``settings``: see ``training.train``, and ``seed``.
+    """
+    work, last = Path(work), settings["steps"]
+    if max(kept, default=0) >= last:
+        raise InputError(f"a checkpoint at step {max(kept)}: training ends at step {last}")
+    milestones = Milestones(validated=evenly_spaced(last, VALIDATIONS), kept=sorted({*kept, last}))
+    rows = run(base, train_articles, validation_articles, settings, milestones, work, language)
+    # copied, not moved: a rerun after a kill finds them all again
+    copy_folder(work / "kept" / checkpoint_name(last), Path(folder))
+    shutil.rmtree(store, ignore_errors=True)
+    for step in kept:
+        copy_folder(work / "kept" / checkpoint_name(step), Path(store) / checkpoint_name(step))
+    write_training_table(table, rows)
+    discard(work)
+
+
+def train_until(
+    base: str | Path,
+    train_articles: str | Path,
+    settings: Mapping[str, Any],
+    step: int,
+    folder: str | Path,
     work: str | Path,
     language: str = "en",
 ) -> None:
-    """Fine-tune the model in ``base`` and write one folder a step of ``folders`` and the training ``table``.
-
-    ``folders``: step -> output folder. ``work``: where an interrupted run resumes from; removed when done.
-    ``settings``: see ``training.train``, and ``seed``.
-    """
+    """The weights that ``finetune`` has after ``step``, to ``folder``: the same training, ended there."""
     work = Path(work)
-    if max(folders) > settings["steps"]:
-        raise InputError(f"a checkpoint at step {max(folders)}: training ends at step {settings['steps']}")
+    if not 0 < step < settings["steps"]:
+        raise InputError(f"a checkpoint at step {step}: training ends at step {settings['steps']}")
+    run(base, train_articles, None, settings, Milestones(kept=[step], until=step), work, language)
+    copy_folder(work / "kept" / checkpoint_name(step), Path(folder))
+    discard(work)
+
+
+def run(
+    base: str | Path,
+    train_articles: str | Path,
+    validation_articles: str | Path | None,
+    settings: Mapping[str, Any],
+    milestones: Milestones,
+    work: Path,
+    language: str,
+) -> list[dict[str, float | None]]:
+    """Train on the articles' summaries, weights at the milestones to ``work / "kept"``; the training table's rows."""
     model, tokenizer = load_transformer(base), load_tokenizer(base)
     context = context_length(model)
-    kept = work / "kept"
-    rows = train(
+
+    def examples(articles: str | Path) -> SummaryExamples:
+        return SummaryExamples(articles, tokenizer, context, language)
+
+    return train(
         model,
-        SummaryExamples(train_articles, tokenizer, context, language),
-        SummaryExamples(validation_articles, tokenizer, context, language),
+        examples(train_articles),
+        [] if validation_articles is None else examples(validation_articles),
         settings,
         work,
-        milestones=sorted(folders),
-        keep=lambda current, step: save_checkpoint(kept / checkpoint_name(step), current, tokenizer),
-        seed=settings["seed"],
+        milestones,
+        lambda current, step: save_checkpoint(work / "kept" / checkpoint_name(step), current, tokenizer),
+        settings["seed"],
     )
-    for step, folder in folders.items():  # copied, not moved: a rerun after a kill finds them all again
-        copy_folder(kept / checkpoint_name(step), Path(folder))
-    write_training_table(table, rows)
-    discard(work)

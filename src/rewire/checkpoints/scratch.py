@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
 
 from rewire.checkpoints.save import save_checkpoint
-from rewire.checkpoints.training import Example, train, write_training_table
+from rewire.checkpoints.training import Example, Milestones, evenly_spaced, train, write_training_table
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer
 from rewire.prompts import encode
@@ -111,10 +111,7 @@ def pretrain(
     held_out = pack(read_table(validation_articles)["article"].to_pylist(), tokenizer, context)
     if not blocks:
         raise InputError(f"{train_articles}: fewer than {context} tokens, not one block to train on")
-    steps = settings["steps"]
-    milestones = sorted(
-        {max(1, steps * part // 5) for part in range(1, 6)}
-    )  # where the validation loss is measured
+    milestones = Milestones(validated=evenly_spaced(settings["steps"], 5))
     rows = train(model, blocks, held_out, settings, work, milestones, lambda *_: None, settings["seed"])
     save_checkpoint(folder, model, tokenizer)
     write_training_table(table, rows)

@@ -10,7 +10,7 @@ import math
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +55,38 @@ def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
     }
 
 
-class _Milestones(TrainerCallback):
-    """Hand the model to ``keep`` at the milestone steps, measure the validation loss there, save for a resume."""
+@dataclass(frozen=True)
+class Milestones:
+    """Steps at which a run stops for a moment: to measure the validation loss, or to hand its weights over.
 
-    def __init__(self, steps: Sequence[int], keep: Callable[[Any, int], None], resume_every: int) -> None:
-        self.steps, self.keep, self.resume_every = set(steps), keep, resume_every
+    ``until``: the step after which it ends for good, before ``settings["steps"]``: up to there it is the same run.
+    """
+
+    validated: Sequence[int] = ()
+    kept: Sequence[int] = ()
+    until: int | None = None
+
+
+def evenly_spaced(steps: int, parts: int) -> list[int]:
+    """``parts`` steps at equal distances, fewer in a short run; the last one is ``steps``."""
+    return sorted({max(1, steps * part // parts) for part in range(1, parts + 1)})
+
+
+class _AtMilestones(TrainerCallback):
+    """Hand the model to ``keep``, measure the validation loss, save for a resume, each at its steps."""
+
+    def __init__(self, milestones: Milestones, keep: Callable[[Any, int], None], resume_every: int) -> None:
+        self.milestones, self.keep, self.resume_every = milestones, keep, resume_every
 
     def on_step_end(self, args, state, control, model=None, **kwargs):  # type: ignore[no-untyped-def]
-        if state.global_step in self.steps:
-            self.keep(model, state.global_step)
+        step = state.global_step
+        if step in self.milestones.kept:
+            self.keep(model, step)
+        if step in self.milestones.validated:
             control.should_evaluate = True
-        if state.global_step % self.resume_every == 0 and state.global_step < state.max_steps:
+        if step == self.milestones.until:
+            control.should_training_stop = True
+        elif step % self.resume_every == 0 and step < state.max_steps:
             # logged before it is saved: a resumed Trainer forgets the losses that it has not logged
             control.should_log = control.should_save = True
         return control
@@ -171,7 +192,7 @@ def train(
     validation: Sequence[Example],
     settings: Mapping[str, Any],
     work: Path,
-    milestones: Sequence[int],
+    milestones: Milestones,
     keep: Callable[[Any, int], None],
     seed: int,
     stopping: EarlyStopping | None = None,
@@ -181,23 +202,22 @@ def train(
 
     ``settings``: the keys steps, batch_size, learning_rate, schedule, warmup, weight_decay, beta2, log_every, resume_every.
     ``work``: folder of the unfinished run, resumed if it was started with the same settings, and removed at the end
-    by the caller. ``keep(model, step)`` is called at every milestone step and must be safe to call again after a resume.
-    The validation loss (nats a token, mean over ``validation``) is measured at step 0 and at the milestones.
-    ``stopping``: end early, and keep only the best; ``callbacks``: for who wants to watch. Neither changes a step.
+    by the caller. ``keep(model, step)`` is called at the milestones to keep and must be safe to call again after a resume.
+    The validation loss (nats a token, mean over ``validation``) is measured at step 0 and at the milestones to validate.
+    ``stopping``: end early, and keep only the best validated; ``callbacks``: for who wants to watch. Neither changes a step.
     Examples are asked for in an order that depends on ``seed`` and their number alone.
     """
-    identity = {"settings": dict(settings), "seed": seed, "milestones": list(milestones)}
+    identity = {"settings": dict(settings), "seed": seed, "milestones": asdict(milestones)}
     if stopping is not None:
         identity["patience"] = stopping.patience
     fresh_unless_same(work, identity | {"start": digest(model, [examples, validation])})
-    every = keep if stopping is None else (lambda *_: None)
     trainer = _TokenMeanTrainer(
         model=model,
         args=trainer_arguments(settings, work, seed),
         train_dataset=examples,
         eval_dataset=validation,
         data_collator=collate,
-        callbacks=[_Milestones(milestones, every, settings["resume_every"]), *callbacks],
+        callbacks=[_AtMilestones(milestones, keep, settings["resume_every"]), *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     last = last_checkpoint(work)

@@ -12,7 +12,7 @@ from transformers import set_seed
 from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name
 from rewire.checkpoints.save import replace_folder, save_checkpoint
 from rewire.checkpoints.stopping import best_step
-from rewire.checkpoints.training import EarlyStopping, discard, train, write_training_table
+from rewire.checkpoints.training import EarlyStopping, Milestones, discard, train, write_training_table
 from rewire.lora.adapter_files import add_adapter, save_adapter
 from rewire.lora.cost import cost_row, start_measuring
 from rewire.lora.cost_table import write_costs
@@ -81,7 +81,7 @@ def train_run(
         SummaryExamples(validation_articles, tokenizer, context, language),
         recipe,
         work,
-        validated_steps(recipe["steps"], settings["validate_every"]),
+        Milestones(validated=validated_steps(recipe["steps"], settings["validate_every"])),
         keep,
         seed,
         EarlyStopping(settings["patience"], lambda step: drop_before(kept, step)),

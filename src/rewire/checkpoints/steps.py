@@ -1,0 +1,33 @@
+"""A checkpoint on the way: what the fine-tuning kept of that step or, where it kept nothing, the same training again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rewire.checkpoints.save import replace_folder
+
+
+def write_step(
+    store: str | Path,
+    base: str | Path,
+    train_articles: str | Path,
+    settings: Mapping[str, Any],
+    step: int,
+    folder: str | Path,
+    work: str | Path,
+    language: str = "en",
+) -> None:
+    """The checkpoint of ``step`` to ``folder``, whose name is the step's: moved from ``store``, else trained anew.
+
+    A step that is asked for after the fine-tuning so costs a training up to it, and touches no other checkpoint.
+    ``settings``, ``work``, ``language``: as of ``finetuning.train_until``.
+    """
+    kept = Path(store) / Path(folder).name
+    if kept.is_dir():
+        replace_folder(kept, Path(folder))
+        return
+    from rewire.checkpoints.finetuning import train_until  # takes seconds to import
+
+    train_until(base, train_articles, settings, step, folder, work, language)
