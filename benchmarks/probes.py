@@ -68,8 +68,14 @@ def measure_grids(subject: Subject, repeats: int, device: str) -> Iterator[Row]:
     """Grids of layers by positions, and of layers by heads, against one plain forward of the pair."""
     layers, positions = range(12), range(LENGTH)
     grids = {
-        "grid of the residual stream, 12 × 11": (every([0], COMPONENTS[:1], layers, positions=positions), 25.0),
-        "four such grids: before, after, attention, MLP": (every([0], COMPONENTS, layers, positions=positions), None),
+        "grid of the residual stream, 12 × 11": (
+            every([0], COMPONENTS[:1], layers, positions=positions),
+            25.0,
+        ),
+        "four such grids: before, after, attention, MLP": (
+            every([0], COMPONENTS, layers, positions=positions),
+            None,
+        ),
         "five grids of heads: z, q, k, v, pattern, 12 × 12": (every([0], HEADS, layers, range(12)), None),
     }
     for what, (patches, target) in grids.items():
@@ -98,7 +104,9 @@ def measure_neurons(subject: Subject, layers: list[int], repeats: int, device: s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     found = "cuda" if torch.cuda.is_available() else "cpu"
@@ -112,7 +120,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         subject = Subject(save_model(Path(folder)), arguments.device, getattr(torch, arguments.dtype))
         gpu = arguments.device == "cuda"
-        print(f"\n{arguments.dtype}, {arguments.device}, {arguments.threads} threads, torch {torch.__version__}\n")
+        print(
+            f"\n{arguments.dtype}, {arguments.device}, {arguments.threads} threads, torch {torch.__version__}\n"
+        )
         print(heading(gpu))
         for row in measure_grids(subject, arguments.repeats, arguments.device):
             print(row_line(row, gpu), flush=True)

@@ -21,7 +21,10 @@ def every_head_its_own(folder, target):
     """A Llama or Qwen2 that shares keys and values between heads, as the same function without sharing."""
     model = AutoModelForCausalLM.from_pretrained(folder)
     config = model.config
-    repeats, width = config.num_attention_heads // config.num_key_value_heads, config.hidden_size // config.num_attention_heads
+    repeats, width = (
+        config.num_attention_heads // config.num_key_value_heads,
+        config.hidden_size // config.num_attention_heads,
+    )
     state = model.state_dict()
     for name, value in state.items():
         if ".k_proj." in name or ".v_proj." in name:
@@ -40,7 +43,9 @@ class Case:
         folder = save_random_model(root / "model", kind)
         self.model = load(folder, dtype=torch.float64)
         shared = ARCHITECTURES[kind].get("num_key_value_heads")
-        hooked = load(every_head_its_own(folder, root / "whole"), dtype=torch.float64) if shared else self.model
+        hooked = (
+            load(every_head_its_own(folder, root / "whole"), dtype=torch.float64) if shared else self.model
+        )
         generator = torch.Generator().manual_seed(5)
         self.clean = torch.randint(0, 50, (2, LENGTH), generator=generator)
         self.corrupted = self.clean.clone()
@@ -110,7 +115,10 @@ def test_what_restores_the_clean_run(case):
     """The last layer's residual stream at the last position; all positions before the first layer."""
     last = case.model.stream.n_layers - 1
     patches = concatenate(
-        [every([0, 1], ["residual_post"], [last], positions=[LENGTH - 1]), every([0, 1], ["residual_pre"], [0])]
+        [
+            every([0, 1], ["residual_post"], [last], positions=[LENGTH - 1]),
+            every([0, 1], ["residual_pre"], [0]),
+        ]
     )
     clean = measure_run(case.patching(), case.reading, "donor")[patches.example]
     found = measure_patches(case.patching(), case.reading, patches)
@@ -132,7 +140,14 @@ def test_several_positions_are_read(case):
     targets = case.clean[:, -3:]
     reading = TargetNll(targets)
     patches = concatenate(
-        [every([0, 1], ["residual_pre", "mlp_out"], range(case.model.stream.n_layers), positions=[NONE, 4, 5, 6])]
+        [
+            every(
+                [0, 1],
+                ["residual_pre", "mlp_out"],
+                range(case.model.stream.n_layers),
+                positions=[NONE, 4, 5, 6],
+            )
+        ]
     )
     found = measure_patches(case.patching(reads=3), reading, patches)
     logits = torch.stack([case.hooks.logits(patches, row)[-3:] for row in range(len(patches))])
@@ -156,4 +171,8 @@ def test_several_positions_are_read(case):
 def test_what_is_out_of_range_is_named(options, message, tmp_path):
     case = Case("gpt2", tmp_path)
     with pytest.raises(InputError, match=message):
-        list(case.patching().finals(every(**({"examples": [0], "sites": ["mlp_out"], "layers": [0]} | options))))
+        list(
+            case.patching().finals(
+                every(**({"examples": [0], "sites": ["mlp_out"], "layers": [0]} | options))
+            )
+        )

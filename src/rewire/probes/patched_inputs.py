@@ -21,7 +21,14 @@ class Origin:
 
 
 def patched_input(
-    origin: Origin, site: str, layer: int, head: int, start: int, single: bool, example: Tensor, neuron: Tensor
+    origin: Origin,
+    site: str,
+    layer: int,
+    head: int,
+    start: int,
+    single: bool,
+    example: Tensor,
+    neuron: Tensor,
 ) -> Tensor:
     """[R, W, D] at positions from ``start``: the residual stream before block ``layer`` for ``residual_pre``, else after it.
 

@@ -74,9 +74,15 @@ def every(
 
 def site_number(site: str) -> int:
     """Index into SITES. Errors: InputError for no site."""
-    if site not in SITES:
-        raise InputError(f"site {site!r} is not one of {', '.join(SITES)}")
+    check_sites_known([site], SITES)
     return SITES.index(site)
+
+
+def check_sites_known(sites: Sequence[str], known: Sequence[str]) -> None:
+    """InputError for a site that is not one of ``known``."""
+    for site in sites:
+        if site not in known:
+            raise InputError(f"site {site!r} is not one of {', '.join(known)}")
 
 
 def check_patches(patches: Patches, stream: ResidualStream, length: int) -> None:

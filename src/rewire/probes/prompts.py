@@ -6,7 +6,7 @@ itself. The answer is read after the last token.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ class Prompts:
     """N prompt pairs. ``clean``, ``corrupted``: N x int64 [T], of equal length in a pair; ``correct``, ``incorrect``: int64 [N].
 
     ``labels``: N x label -> token position; ``start``: int64 [N], the first position that differs.
-    ``spelled``: N x the clean tokens as strings.
+    ``spelled``: of both sides, N x the tokens as strings; ``spell``: any token ids as strings.
     """
 
     ids: list[str]
@@ -38,7 +38,8 @@ class Prompts:
     incorrect: Tensor
     labels: list[dict[str, int]]
     start: Tensor
-    spelled: list[list[str]]
+    spelled: dict[str, list[list[str]]]
+    spell: Callable[[list[int]], list[str]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -95,7 +96,8 @@ def encode_study(study: Study, model: Model) -> Prompts:
         *(torch.tensor([row[answer] for row in rows]) for answer in ("correct", "incorrect")),
         [row["labels"] for row in rows],
         torch.tensor([row["labels"][FIRST] for row in rows]),
-        [encoder.spell(row["clean"]) for row in rows],
+        {side: [encoder.spell(row[side]) for row in rows] for side in SIDES},
+        encoder.spell,
     )
 
 
@@ -134,7 +136,9 @@ class Encoder:
                 raise InputError(f"{where}: {piece!r} is not in the tokenizer's vocabulary")
             return known[piece]
         if not piece.isdecimal() or int(piece) >= self.words:
-            raise InputError(f"{where}: {piece!r} is not in the vocabulary, the model has token ids 0..{self.words - 1}")
+            raise InputError(
+                f"{where}: {piece!r} is not in the vocabulary, the model has token ids 0..{self.words - 1}"
+            )
         return int(piece)
 
     def answer(self, where: str, text: str) -> int:
@@ -166,7 +170,10 @@ def encode_pair(where: str, pair: PromptPair, encoder: Encoder) -> dict[str, Any
         raise InputError(f"{where}: clean and corrupted are the same tokens {encoder.spell(clean)}")
     if max(*clean, *corrupted) >= encoder.words:
         raise InputError(f"{where}: token {max(*clean, *corrupted)}, the model has {encoder.words}")
-    answers = {name: encoder.answer(f"{where}: {name} answer", getattr(pair, name)) for name in ("correct", "incorrect")}
+    answers = {
+        name: encoder.answer(f"{where}: {name} answer", getattr(pair, name))
+        for name in ("correct", "incorrect")
+    }
     if answers["correct"] == answers["incorrect"]:
         raise InputError(f"{where}: both answers are {pair.correct!r}")
     before = len(encoder.start)
@@ -192,7 +199,9 @@ def label_positions(
             for side, mark in zip(SIDES, ends, strict=True)
         )
         if clean != corrupted:
-            raise InputError(f"{where}: {label!r} is token {clean} in the clean text, {corrupted} in the corrupted")
+            raise InputError(
+                f"{where}: {label!r} is token {clean} in the clean text, {corrupted} in the corrupted"
+            )
         found[label] = clean
     length = len(encoded["clean"][0])
     for label, position in pair.positions.items():

@@ -19,7 +19,11 @@ import yaml
 
 from rewire.errors import InputError
 
-ENCODINGS = ("text", "pieces", "ids")  # of prompts: the tokenizer's, or token strings or ids with spaces between
+ENCODINGS = (
+    "text",
+    "pieces",
+    "ids",
+)  # of prompts: the tokenizer's, or token strings or ids with spaces between
 ANSWERS = ("correct", "incorrect")
 SIDES = ("clean", "corrupted")
 SHARED = ("group", *SIDES, *ANSWERS)  # keys of a study that a template may state for itself
@@ -114,7 +118,9 @@ def plain_pairs(where: str, rows: Any) -> list[PromptPair]:
         texts = {key: as_text(f"{here}: {key}", row.get(key)) for key in (*SIDES, *ANSWERS)}
         positions = row.get("positions") or {}
         if not isinstance(positions, dict) or not all(type(at) is int for at in positions.values()):
-            raise InputError(f"{here}: positions is {positions!r}, expected a mapping of labels to token numbers")
+            raise InputError(
+                f"{here}: positions is {positions!r}, expected a mapping of labels to token numbers"
+            )
         name, group = (str(row.get(key) or default) for key, default in (("id", number), ("group", "all")))
         pairs.append(PromptPair(name, group, 0, **texts, positions=positions))
     return pairs
@@ -163,7 +169,9 @@ def used_slots(here: str, template: Mapping[str, Any], slots: Mapping[tuple[str,
     fills = {side: template.get(side) or {} for side in SIDES}
     for side, fill in fills.items():
         if not isinstance(fill, dict):
-            raise InputError(f"{here}: {side} is a {type(fill).__name__}, expected a mapping of slots to texts")
+            raise InputError(
+                f"{here}: {side} is a {type(fill).__name__}, expected a mapping of slots to texts"
+            )
     if set(fills["clean"]) != set(fills["corrupted"]):
         raise InputError(
             f"{here}: clean fills the slots {sorted(fills['clean'])}, corrupted {sorted(fills['corrupted'])}"
@@ -207,9 +215,7 @@ def drawn_fillings(
         places = tuple(tuple(source.sample(range(len(v)), len(names))) for names, v in slots.items())
         if places not in seen:
             seen.add(places)
-            values = (
-                [v[i] for i in chosen] for v, chosen in zip(slots.values(), places, strict=True)
-            )
+            values = ([v[i] for i in chosen] for v, chosen in zip(slots.values(), places, strict=True))
             yield joined(slots, values)
 
 
