@@ -168,9 +168,7 @@ def cross_summary(frame: pd.DataFrame, groups: Sequence[str]) -> list[dict[str, 
     """
     n = frame["id"].nunique()
     places = ["direction", "site", "layer", "head", "measure"]
-    blocks = {
-        key: block for key, block in frame.assign(head=frame["head"].fillna(-1)).groupby(places, sort=False)
-    }
+    blocks = dict(iter(frame.assign(head=frame["head"].fillna(-1)).groupby(places, sort=False)))
     rows = []
     for group, members in grouped(groups):
         resamples = Resamples(len(members))

@@ -66,8 +66,9 @@ def grid_patches(
         every(examples, settings["heads"], layers, heads),
     ]
     for row, number in enumerate(index):
-        at = {prompts.position(label, number) for label in settings["head_positions"]} - {None}
-        parts.append(every([row], settings["heads"], layers, heads, positions=sorted(at)))
+        own = (prompts.position(label, number) for label in settings["head_positions"])
+        at = sorted({position for position in own if position is not None})
+        parts.append(every([row], settings["heads"], layers, heads, positions=at))
     return concatenate(parts)
 
 

@@ -22,8 +22,11 @@ LOGITS = 4_000_000  # logits that are held at once
 class Reading(Protocol):
     """Numbers that a run is measured by. ``names``: of the M measures; ``reads``: how many last positions they need."""
 
-    names: tuple[str, ...]
-    reads: int
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def reads(self) -> int: ...
 
     def measure(self, stream: ResidualStream, example: Tensor, final: Tensor) -> Tensor:
         """Rows of examples int64 [R] with their residual stream before the final norm [R, reads, D] -> float64 [R, M]."""

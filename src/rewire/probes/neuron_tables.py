@@ -180,7 +180,7 @@ def example_rows(
     """Rows of EXAMPLES of the ``leading`` neurons of a layer."""
     n, k = len(prompts), len(leading)
     number, neuron = np.repeat(np.arange(n), k), np.tile(leading, n)
-    at = pd.array([position_of(prompts, i, label) for i in number], dtype="Int32")
+    at = pd.array([position_of(prompts, i, label) for i in number.tolist()], dtype="Int32")
     frame = pd.DataFrame(
         {"id": [prompts.ids[i] for i in number], "layer": layer, "neuron": neuron, "position": at}
         | effects(patched[number, neuron], ends["clean"][number], ends["corrupted"][number])

@@ -37,6 +37,7 @@ def promoted_and_suppressed(
     """
     weights = output_matrix(stream, layer)[neurons.to(stream.embedding.device)]  # [n, D]
     logits = direct_logits(stream, weights)
+    count = min(count, logits.shape[-1])
     return logits.topk(count, dim=-1).indices.cpu(), (-logits).topk(count, dim=-1).indices.cpu()
 
 

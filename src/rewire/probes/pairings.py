@@ -56,8 +56,8 @@ def pairing_rows(summary: Sequence[dict[str, Any]], measure: str = "recovered") 
 def compare(groups: Sequence[str], values: Array, measure: str, family: str) -> Iterator[dict[str, Any]]:
     """Every two groups' correlation over the columns of ``values`` [groups, places]; null where one is constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
-        pearson = np.corrcoef(values)
-        spearman = np.corrcoef(stats.rankdata(values, axis=1))
+        pearson = np.atleast_2d(np.corrcoef(values))
+        spearman = np.atleast_2d(np.corrcoef(stats.rankdata(values, axis=1)))
     order = np.argsort(clustered(pearson))
     for i, group in enumerate(groups):
         for j, other in enumerate(groups):

@@ -115,14 +115,17 @@ def plain_pairs(where: str, rows: Any) -> list[PromptPair]:
         if not isinstance(row, dict):
             raise InputError(f"{here}: expected a mapping with {', '.join((*SIDES, *ANSWERS))}")
         check_keys(here, row, {"id", "group", "positions", *SIDES, *ANSWERS})
-        texts = {key: as_text(f"{here}: {key}", row.get(key)) for key in (*SIDES, *ANSWERS)}
+        clean, corrupted, correct, incorrect = (
+            as_text(f"{here}: {key}", row.get(key)) for key in (*SIDES, *ANSWERS)
+        )
         positions = row.get("positions") or {}
         if not isinstance(positions, dict) or not all(type(at) is int for at in positions.values()):
             raise InputError(
                 f"{here}: positions is {positions!r}, expected a mapping of labels to token numbers"
             )
         name, group = (str(row.get(key) or default) for key, default in (("id", number), ("group", "all")))
-        pairs.append(PromptPair(name, group, 0, **texts, positions=positions))
+        pair = PromptPair(name, group, 0, clean, corrupted, correct, incorrect, positions=positions)
+        pairs.append(pair)
     return pairs
 
 
@@ -210,7 +213,7 @@ def drawn_fillings(
         return
     if type(examples) is not int or examples < 1:
         raise InputError(f"{here}: examples is {examples!r}, expected a whole number from 1")
-    source, seen = random.Random(f"{seed} {number}"), set()
+    source, seen = random.Random(f"{seed} {number}"), set[Any]()
     while len(seen) < min(examples, count):
         places = tuple(tuple(source.sample(range(len(v)), len(names))) for names, v in slots.items())
         if places not in seen:
@@ -238,10 +241,10 @@ def fill_pair(here: str, name: str, number: int, template: Mapping[str, Any], sl
         fill = template.get(side) or {}
         values = {**slots, **{slot: fill_text(here, text, slots)[0] for slot, text in fill.items()}}
         texts[side], ends[side] = fill_text(here, template["text"], values)
-    answers = {key: fill_text(here, template[key], slots)[0] for key in ANSWERS}
+    correct, incorrect = (fill_text(here, template[key], slots)[0] for key in ANSWERS)
     group = fill_text(here, template.get("group", "all"), slots)[0]
     both = {label: (end, ends["corrupted"][label]) for label, end in ends["clean"].items()}
-    return PromptPair(name, group, number, texts["clean"], texts["corrupted"], **answers, ends=both)
+    return PromptPair(name, group, number, texts["clean"], texts["corrupted"], correct, incorrect, ends=both)
 
 
 def fill_text(here: str, text: Any, slots: Slots) -> tuple[str, dict[str, int]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from rewire.faithfulness.measures import normalised_interval
 from rewire.faithfulness.resamples import Resamples
@@ -31,7 +32,7 @@ PLACE = ("run", "site", "layer", "head", "place")  # what a mean is taken at; nu
 RECOVERED = "recovered"
 
 
-def grouped(groups: Sequence[str]) -> Iterator[tuple[str, Array]]:
+def grouped(groups: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
     """Each group's name and which examples are in it (int [n]); all of them first."""
     names = np.asarray(groups)
     yield ALL, np.arange(len(names))
@@ -61,7 +62,7 @@ def summarise(
     for name in dict.fromkeys(needed):
         tables[name] = np.full((len(order), len(where)), np.nan)
         tables[name][example, columns] = keyed[name].to_numpy(dtype=float)
-    found = []
+    found: list[dict[str, Any]] = []
     for group, members in grouped(list(groups.values())):
         here = {name: table[members] for name, table in tables.items()}
         found += group_rows(group, where, here, measures, ratio, seed)
@@ -88,7 +89,7 @@ def group_rows(
         if ratio:
             estimates[RECOVERED] = recovered(means, resamples)
         for measure, values in estimates.items():
-            for number, (value, low, high) in zip(chosen, values, strict=True):
+            for number, (value, low, high) in zip(chosen.tolist(), values, strict=True):
                 place = {key: given(key, at) for key, at in where[number].items()}
                 numbers = {"value": value, "low": low, "high": high}
                 yield {"group": group, **place, "measure": measure, "n": resamples.n} | {
