@@ -81,7 +81,7 @@ def test_every_patch_is_a_hooked_forward(case):
     """z, q, k, v, patterns, neurons, residual stream and components, at one position and at all, by hand."""
     patches = case.all_patches()
     found = measure_patches(case.patching(), case.reading, patches, batch_tokens=200)
-    rows = torch.randperm(len(patches), generator=torch.Generator().manual_seed(0))[:400]
+    rows = torch.randperm(len(patches), generator=torch.Generator().manual_seed(0))[:250]
     logits = torch.stack([case.hooks.logits(patches, int(row))[-1] for row in rows])
     example = patches.example[rows]
     answers = torch.stack([torch.tensor([3, 8])[example], torch.tensor([4, 21])[example]], dim=1)

@@ -36,6 +36,14 @@ def test_every_file_is_a_study():
         assert read_study(path).pairs
 
 
+def test_the_example_of_the_definitions_is_a_study(tmp_path):
+    text = (STUDIES.parents[1] / "docs" / "definitions.md").read_text()
+    example = text.split("## Probes")[1].split("```yaml\n")[1].split("```")[0]
+    (tmp_path / "example.yaml").write_text(example)
+    pairs = read_study(tmp_path / "example.yaml").pairs
+    assert len(pairs) == 6 and pairs[0].clean == "We're with Ann and Bob, said"
+
+
 @pytest.mark.parametrize("name", ENGLISH)
 def test_gpt2_reads_every_pair(name, gpt2):
     """Equal token counts, answers of one token, labels where they should be; the answer does not change the prompt's tokens."""

@@ -19,18 +19,12 @@ class Origin:
     recipient: Run
 
 
-def patched_input(
-    origin: Origin,
-    site: str,
-    layer: int,
-    head: int,
-    start: int,
-    single: bool,
-    example: Tensor,
-    neuron: Tensor,
+def patched_stream(
+    origin: Origin, site: str, layer: int, start: int, single: bool, example: Tensor, neuron: Tensor
 ) -> Tensor:
     """[R, W, D] at positions from ``start``: the residual stream before block ``layer`` for ``residual_pre``, else after it.
 
+    Of the sites that no other part of the block reads: ``residual_pre``, ``residual_post``, ``mlp_out``, ``neuron``.
     ``example``: int64 [R], rows of the batch; ``neuron``: int64 [R]. ``single``: position ``start`` alone is patched,
     else all from it on.
     """
@@ -45,50 +39,60 @@ def patched_input(
         x = window(recipient.residual(at))
         x[:, changed] = window(donor.residual(at))[:, changed]
         return x
-    if site in ("mlp_out", "neuron"):
-        x = window(recipient.residual(layer + 1))
-        if site == "mlp_out":
-            given, had = donor.trace.mlp_out[layer], recipient.trace.mlp_out[layer]
-            x[:, changed] += window(given)[:, changed] - window(had)[:, changed]
-        else:
-            difference = donor.neurons(layer) - recipient.neurons(layer)  # [B, T, N]
-            moved = difference[example, start:, neuron][:, changed]  # [R, 1 or W]
-            x[:, changed] += moved[..., None] * output_matrix(recipient.stream, layer)[neuron][:, None]
-        return x
-    if site == "attention_out":
-        change = (window(donor.attention_out(layer)) - window(recipient.attention_out(layer)))[:, changed]
+    x = window(recipient.residual(layer + 1))
+    if site == "mlp_out":
+        given, had = donor.trace.mlp_out[layer], recipient.trace.mlp_out[layer]
+        x[:, changed] += window(given)[:, changed] - window(had)[:, changed]
     else:
-        z, changed = patched_z(origin, site, layer, head, start, changed, example)
-        had = recipient.trace.z[layer][example, start:, head][:, changed]
-        change = (z - had) @ recipient.stream.weight_o[layer][head]
-    return after_attention(recipient, layer, start, changed, example, change)
+        difference = donor.neurons(layer) - recipient.neurons(layer)  # [B, T, N]
+        moved = difference[example, start:, neuron][:, changed]  # [R, 1 or W]
+        x[:, changed] += moved[..., None] * output_matrix(recipient.stream, layer)[neuron][:, None]
+    return x
+
+
+def attention_change(
+    origin: Origin, site: str, layer: int, head: int, start: int, single: bool, example: Tensor
+) -> tuple[Tensor, bool]:
+    """What the heads of block ``layer`` write, patched less unpatched: [R, w, D], and whether it is at ``start`` alone.
+
+    Of ``attention_out`` (``head`` is not used) and of the sites of one head. w is 1, or all positions from ``start`` on.
+    """
+    donor, recipient = origin.donor, origin.recipient
+    changed = slice(0, 1) if single else slice(None)
+    if site == "attention_out":
+        given, had = (run.attention_out(layer)[:, start:][example][:, changed] for run in (donor, recipient))
+        return given - had, single
+    # a key or a value changes what every later position reads
+    single = single and site not in ("k", "v")
+    z = patched_z(origin, site, layer, head, start, changed, example)
+    own = recipient.trace.z[layer][example, start:, head]
+    return (z - (own[:, :1] if single else own)) @ recipient.stream.weight_o[layer][head], single
 
 
 def patched_z(
     origin: Origin, site: str, layer: int, head: int, start: int, changed: slice, example: Tensor
-) -> tuple[Tensor, slice]:
-    """One head's output [R, w, E] with its ``site`` patched, and the positions of the window that this changes."""
+) -> Tensor:
+    """One head's output with its ``site`` patched, [R, w, E] at the positions of the window that this changes."""
     donor, recipient = origin.donor, origin.recipient
     if site == "z":
-        return donor.trace.z[layer][example, start:, head][:, changed], changed
+        return donor.trace.z[layer][example, start:, head][:, changed]
     keys, values = (kept[example, head] for kept in recipient.keys_values[layer])  # [R, T, E]
     if site == "pattern":
-        return donor.pattern(layer)[example, head, start:][:, changed] @ values, changed
+        return donor.pattern(layer)[example, head, start:][:, changed] @ values
     own = recipient.trace.qkv[layer][example, start:, :, head]  # [R, W, 3, E]
     letter = LETTERS[site]
     own[:, changed, letter] = donor.trace.qkv[layer][example, start:, letter, head][:, changed]
     past = (keys[:, None, :start], values[:, None, :start])
     z, _ = recipient.stream.attend(own[:, :, :, None], start, past)
-    # a key or a value changes what every later position reads
-    moved = changed if site == "q" else slice(None)
-    return z[:, moved, 0], moved
+    return z[:, changed, 0] if site == "q" else z[:, :, 0]
 
 
 def after_attention(
-    recipient: Run, layer: int, start: int, changed: slice, example: Tensor, change: Tensor
+    recipient: Run, layer: int, start: int, single: bool, example: Tensor, change: Tensor
 ) -> Tensor:
-    """[R, W, D] after block ``layer`` when what its heads write changes by ``change`` [R, w, D] at ``changed`` positions."""
+    """[R, W, D] after block ``layer`` when what its heads write changes by ``change`` [R, w, D]; see ``attention_change``."""
     stream, trace = recipient.stream, recipient.trace
+    changed = slice(0, 1) if single else slice(None)
     x = recipient.residual(layer + 1)[:, start:][example]
     if stream.parallel:
         x[:, changed] += change

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rewire.probes.patched_inputs import Origin, patched_input
+from rewire.probes.patched_inputs import Origin, after_attention, attention_change, patched_stream
 from rewire.probes.patches import HEADS, NONE, SITES, Patches, check_patches
 from rewire.probes.runs import Run
 
@@ -74,7 +74,7 @@ class Patching:
     def _run(self, patches: Patches, enter: Tensor, window: Tensor) -> Tensor:
         """[r, reads, D] of one batch of patches."""
         n_layers = self.stream.n_layers
-        final = self.recipient.residual(n_layers)[patches.example.to(self.start_device), -self.reads :]
+        final = self.recipient.residual(n_layers)[patches.example.to(self.device), -self.reads :]
         active: dict[int, Block] = {}  # by start
         for layer in range(int(enter.min()), n_layers):
             for block in self._arrivals(patches, enter == layer, window):
@@ -87,7 +87,7 @@ class Patching:
         return final
 
     @property
-    def start_device(self) -> torch.device:
+    def device(self) -> torch.device:
         return self.recipient.tokens.device
 
     def _arrivals(self, patches: Patches, chosen: Tensor, window: Tensor) -> Iterator[Block]:
@@ -99,11 +99,23 @@ class Patching:
         head = torch.where(of_heads, patches.head, NONE)
         kinds = torch.stack([patches.site, patches.layer, head, window, patches.position != NONE])[:, rows]
         distinct, which = torch.unique(kinds, dim=1, return_inverse=True)
-        for number, (site, layer, of_head, start, single) in enumerate(distinct.T.tolist()):
-            own = rows[which == number]
-            example, row = patches.example[own].to(self.start_device), own.to(self.start_device)
-            neuron = patches.neuron[own].to(self.start_device)
-            x = patched_input(self.origin, SITES[site], layer, of_head, start, bool(single), example, neuron)
+        # changes of what heads write, by block, start and extent: their MLP is run once for all of them
+        written: dict[tuple[int, int, bool], list[tuple[Tensor, Tensor, Tensor]]] = {}
+        for number, (code, layer, of_head, start, single) in enumerate(distinct.T.tolist()):
+            own, site = rows[which == number], SITES[code]
+            example, row = patches.example[own].to(self.device), own.to(self.device)
+            if site in HEADS or site == "attention_out":
+                change, narrow = attention_change(
+                    self.origin, site, layer, of_head, start, bool(single), example
+                )
+                written.setdefault((layer, start, narrow), []).append((row, example, change))
+            else:
+                neuron = patches.neuron[own].to(self.device)
+                x = patched_stream(self.origin, site, layer, start, bool(single), example, neuron)
+                yield Block(start, row, example, x)
+        for (layer, start, narrow), parts in written.items():
+            row, example, change = (torch.cat(column) for column in zip(*parts, strict=True))
+            x = after_attention(self.recipient, layer, start, narrow, example, change)
             yield Block(start, row, example, x)
 
     def _advance(self, layer: int, blocks: list[Block]) -> None:
