@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from stopwatch import Comparison, Spread, take_turns
+from stopwatch import Spread, take_turns
 from subject import VOCABULARY, PlainModel, save_model
 from table import Row, heading, row_line
 from torch import Tensor
@@ -84,23 +84,30 @@ def measure_grids(subject: Subject, repeats: int, device: str) -> Iterator[Row]:
 
 
 def measure_neurons(subject: Subject, layers: list[int], repeats: int, device: str) -> Iterator[Row]:
-    """All neurons of a layer against as many forwards of one prompt."""
+    """All neurons of a layer, at all positions of the last one too, against as many forwards of one prompt."""
     for layer in layers:
-        for position, target in ((LENGTH - 1, 0.05), (NONE, None)):
+        everywhere = [(NONE, None)] if layer == layers[-1] else []
+        for position, target in ((LENGTH - 1, 20.0), *everywhere):
             patches = concatenate(
                 [every([0], ["neuron"], [layer], neurons=range(subject.neurons), positions=[position])]
             )
             found = take_turns(
                 partial(subject.measure, patches), partial(subject.neurons_alone, layer), repeats, device
             )
-            scale = subject.neurons / ALONE
-            alone, ratio = (
-                Spread(spread.median * by, spread.low * by, spread.high * by)
-                for spread, by in ((found.reference, scale), (found.ratio, 1 / scale))
-            )
+            times = subject.neurons / ALONE
+            faster = Spread(*(times / r for r in (found.ratio.median, found.ratio.high, found.ratio.low)))
             where = "the last position" if position != NONE else "all positions"
-            what = f"{subject.neurons:,} neurons of layer {layer}, {where}"
-            yield Row.of_ratio(what, Comparison(found.ours, alone, ratio, found.gpu_bytes), target, LENGTH)
+            ours, alone = found.ours.median, found.reference.median * times
+            yield Row(
+                f"{subject.neurons:,} neurons of layer {layer}, {where}: one at a time over ours",
+                faster,
+                target,
+                at_least=True,
+                ours=ours,
+                reference=alone,
+                tokens_per_second=subject.neurons / ours,
+                gpu_bytes=found.gpu_bytes,
+            )
 
 
 def main() -> None:

@@ -5,9 +5,11 @@ import pandas as pd
 import pytest
 import torch
 from probes.hooks import Hooks
+from scipy import stats
 
 from rewire.errors import InputError
 from rewire.probes.neuron_tables import neuron_tables
+from rewire.probes.pair_runs import baselines
 from rewire.probes.patches import every
 from rewire.probes.runs import output_matrix
 
@@ -40,6 +42,17 @@ def test_shares_are_those_of_hooked_forwards(tables, base, prompts):
             patched, clean, corrupted = np.mean(found, axis=0)
             share = leading[leading["neuron"] == neuron]["recovered"].item()
             assert share == pytest.approx((patched - corrupted) / (clean - corrupted), rel=1e-6)
+
+
+def test_p_is_a_paired_t_test_of_the_logit_difference(tables, base, prompts):
+    rows, examples = tables
+    corrupted = baselines(base, prompts, 256)["corrupted"][:, 2]
+    row = rows[(rows["group"] == "all") & (rows["layer"] == 1) & (rows["rank"] == 1)].iloc[0]
+    own = examples[(examples["layer"] == 1) & (examples["neuron"] == row["neuron"])]["logit_diff"].to_numpy()
+    assert row["p"] == pytest.approx(stats.ttest_rel(own, corrupted).pvalue, rel=1e-6)
+    family = rows[(rows["group"] == "all") & (rows["layer"] == 1)]
+    np.testing.assert_allclose(family["q"], stats.false_discovery_control(family["p"]), rtol=1e-9)
+    assert rows[rows["group"] == "Kendal"]["p"].isna().all()  # four pairs
 
 
 def test_ranks_tokens_and_groups(tables, base, prompts):

@@ -47,6 +47,22 @@ def test_means_intervals_and_missing_places():
     assert cell.loc[("odd", "a", "m")]["n"] == 5
 
 
+def test_p_tests_the_change_and_q_is_over_the_places():
+    generator = np.random.default_rng(2)
+    corrupted = generator.normal(-5, 1, 10)
+    values = np.stack([corrupted, corrupted + generator.normal(3, 0.5, 10)], axis=1)
+    rows = frame(values, corrupted + 10, corrupted).assign(
+        m=lambda f: f["logit_diff"] - f["logit_diff_corrupted"]
+    )
+    groups = dict.fromkeys(map(str, range(10)), "all")
+    found = pd.DataFrame(summarise(rows, groups, ["m"], ratio=True, tested=["m", "recovered"]))
+    for measure in ("m", "recovered"):
+        own = found[found["measure"] == measure].set_index("place")
+        assert own.loc["a", "p"] == own.loc["a", "q"] == 1  # nothing changed
+        assert own["p"].iloc[1] == 2 / 2**10 and own["q"].iloc[1] == 4 / 2**10  # all signs agree: exact
+    assert pd.DataFrame(summarise(rows, groups, ["m"]))["p"].isna().all()
+
+
 def test_no_interval_where_the_corruption_may_do_nothing_or_examples_are_few():
     generator = np.random.default_rng(1)
     values, noise = generator.normal(size=(8, 2)), generator.normal(size=8)

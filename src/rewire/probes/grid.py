@@ -182,4 +182,4 @@ def grid_summary(frame: pd.DataFrame, prompts: Prompts, ends: Mapping[str, Array
     number = rows["number"].to_numpy()
     rows = rows.assign(**{f"logit_diff_{run}": measured[number, 2] for run, measured in ends.items()})
     groups = dict(zip(prompts.ids, prompts.groups, strict=True))
-    return summarise(rows, groups, EFFECTS, ratio=True)
+    return summarise(rows, groups, EFFECTS, ratio=True, tested=(*EFFECTS, "recovered"))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from scipy import stats
 
 from rewire.errors import InputError
 from rewire.faithfulness.measures import normalised_interval
@@ -23,7 +24,7 @@ from rewire.probes.pair_runs import Batch, baselines, batches
 from rewire.probes.patches import NONE, every
 from rewire.probes.prompts import Prompts
 from rewire.probes.summary import grouped
-from rewire.statistics import Array
+from rewire.statistics import MINIMUM, Array, benjamini_hochberg
 from rewire.tables import schema
 
 SCHEMA = schema(
@@ -36,6 +37,8 @@ SCHEMA = schema(
         for name in ("recovered", *EFFECTS[1::2], "direct")
         for end in ("", "_low", "_high")
     },
+    p="float64",
+    q="float64",
     n="int32",
     promoted="list<string>",
     suppressed="list<string>",
@@ -137,6 +140,8 @@ def layer_rows(
             "incorrect_from_corrupted": resamples.interval(means[1] - of_runs["corrupted"][1]),
             "direct": resamples.interval(resamples.means(direct[members].T)),
         }
+        p = change_p(patched[members, :, 2] - ends["corrupted"][members, None, 2])
+        tests = {"p": p, "q": benjamini_hochberg(p)}
         size = np.nan_to_num(np.abs(measured["recovered"][:, 0]), nan=-1.0)
         rank = np.argsort(np.argsort(-size, kind="stable")) + 1
         for neuron in range(len(rank)):
@@ -145,9 +150,26 @@ def layer_rows(
                 for name, values in measured.items()
                 for i, end in enumerate(("", "_low", "_high"))
             }
+            numbers |= {
+                name: float(value[neuron]) if np.isfinite(value[neuron]) else None
+                for name, value in tests.items()
+            }
             place = {"group": group, "layer": layer, "neuron": neuron, "rank": int(rank[neuron])}
             rows.append(place | numbers | {"n": len(members), "promoted": None, "suppressed": None})
     return rows
+
+
+def change_p(change: Array) -> Array:
+    """p [N] that a patch's mean change [n, N] of the logit difference is 0: a t-test, fewer than 5 examples none (NaN).
+
+    Thousands of neurons need p-values far below what a permutation can reach. No change at all has p 1.
+    """
+    n = len(change)
+    if n < MINIMUM:
+        return np.full(change.shape[1], np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = change.mean(axis=0) / (change.std(axis=0, ddof=1) / np.sqrt(n))
+    return np.where((change == 0).all(axis=0), 1.0, 2 * stats.t.sf(np.abs(t), n - 1))
 
 
 def name_tokens(

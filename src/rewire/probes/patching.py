@@ -19,6 +19,7 @@ from rewire.probes.patched_inputs import Origin, after_attention, attention_chan
 from rewire.probes.patches import HEADS, NONE, SITES, Patches, check_patches
 from rewire.probes.runs import Run
 
+PAST = 4  # cached positions before a window that take the memory of one position in it
 ENTERS_BEFORE = SITES.index("residual_pre")  # the one site that changes what its own block reads
 
 
@@ -63,7 +64,8 @@ class Patching:
         live = (window >= first).nonzero().squeeze(1)
         enter = patches.layer + (patches.site != ENTERS_BEFORE).long()
         order = live[np.lexsort((window[live].numpy(), enter[live].numpy()))]
-        tokens = (length - window[order]).cumsum(0).tolist()
+        # the keys and values of what comes before a window are copied for each row: they count too
+        tokens = (length - window[order] + window[order] // PAST).cumsum(0).tolist()
         begin, before = 0, 0
         for end in range(1, len(order) + 1):
             if end == len(order) or tokens[end] - before > batch_tokens:

@@ -117,7 +117,8 @@ def reading_means(name: str, frame: pd.DataFrame, groups: Mapping[str, str]) -> 
     """Means of one of the readings; ``site`` says which reading, or which component of it."""
     column, measures = MEANS[name]
     site = name if column is None else name + ":" + frame[column]
-    return summary.summarise(frame.assign(site=site), groups, measures)
+    tested = ("logit_diff",) if name == "direct" else ()
+    return summary.summarise(frame.assign(site=site), groups, measures, tested=tested)
 
 
 def write_cross_study(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rewire.faithfulness.measures import normalised_interval
 from rewire.faithfulness.resamples import Resamples
-from rewire.statistics import Array
+from rewire.statistics import Array, benjamini_hochberg, paired_permutation
 from rewire.tables import schema
 
 ALL = "all"  # the group of all prompts
@@ -27,6 +27,8 @@ SCHEMA = schema(
     low="float64",
     high="float64",
     n="int32",
+    p="float64",
+    q="float64",
 )
 PLACE = ("run", "site", "layer", "head", "place")  # what a mean is taken at; null where it does not apply
 RECOVERED = "recovered"
@@ -42,13 +44,18 @@ def grouped(groups: Sequence[str]) -> Iterator[tuple[str, NDArray[np.intp]]]:
 
 
 def summarise(
-    rows: pd.DataFrame, groups: Mapping[str, str], measures: Sequence[str], ratio: bool = False, seed: int = 0
+    rows: pd.DataFrame,
+    groups: Mapping[str, str],
+    measures: Sequence[str],
+    ratio: bool = False,
+    tested: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Rows of SCHEMA: every group's mean of every measure at every place.
 
     ``rows``: ``id``, columns of PLACE (those that it has) and measures, one row an example and place. ``groups``: id ->
     group. ``ratio``: also ``recovered``, from the columns logit_diff, logit_diff_clean and logit_diff_corrupted:
-    mean(patched - corrupted) / mean(clean - corrupted). Examples of a group that lack a place do not count there.
+    mean(patched - corrupted) / mean(clean - corrupted). ``tested``: measures whose mean is tested against 0; of
+    ``recovered`` it is the change of the logit difference. Examples of a group that lack a place do not count there.
     """
     places = [name for name in PLACE if name in rows]
     empty = {name: -1 if name in ("layer", "head") else "" for name in places}  # null is no key for pandas
@@ -65,7 +72,7 @@ def summarise(
     found: list[dict[str, Any]] = []
     for group, members in grouped(list(groups.values())):
         here = {name: table[members] for name, table in tables.items()}
-        found += group_rows(group, where, here, measures, ratio, seed)
+        found += with_q(list(group_rows(group, where, here, measures, ratio, tested)))
     return found
 
 
@@ -75,7 +82,7 @@ def group_rows(
     tables: Mapping[str, Array],
     measures: Sequence[str],
     ratio: bool,
-    seed: int,
+    tested: Sequence[str],
 ) -> Iterator[dict[str, Any]]:
     """One group's rows. ``tables``: measure -> [n, places], NaN where an example lacks a place."""
     known = np.isfinite(next(iter(tables.values())))
@@ -83,18 +90,33 @@ def group_rows(
         if not pattern.any():
             continue
         chosen = np.flatnonzero((known == pattern[:, None]).all(axis=0))
-        resamples = Resamples(int(pattern.sum()), seed=seed)
-        means = {name: resamples.means(table[np.ix_(pattern, chosen)].T) for name, table in tables.items()}
+        own = {name: table[np.ix_(pattern, chosen)] for name, table in tables.items()}  # [n, places]
+        resamples = Resamples(int(pattern.sum()))
+        means = {name: resamples.means(values.T) for name, values in own.items()}
         estimates = {name: resamples.interval(means[name]) for name in measures}
         if ratio:
             estimates[RECOVERED] = recovered(means, resamples)
+            own[RECOVERED] = own["logit_diff"] - own["logit_diff_corrupted"]
         for measure, values in estimates.items():
-            for number, (value, low, high) in zip(chosen.tolist(), values, strict=True):
+            p = paired_permutation(own[measure]) if measure in tested else np.full(len(chosen), np.nan)
+            for i, number in enumerate(chosen.tolist()):
                 place = {key: given(key, at) for key, at in where[number].items()}
-                numbers = {"value": value, "low": low, "high": high}
+                numbers = dict(zip(("value", "low", "high", "p"), (*values[i], p[i]), strict=True))
                 yield {"group": group, **place, "measure": measure, "n": resamples.n} | {
                     key: float(number) if np.isfinite(number) else None for key, number in numbers.items()
                 }
+
+
+def with_q(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One group's rows with q: the places of one measure of one site of a run are a family."""
+    families: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        families.setdefault((row.get("run"), row["site"], row["measure"]), []).append(row)
+    for family in families.values():
+        found = benjamini_hochberg([np.nan if row["p"] is None else row["p"] for row in family])
+        for row, q in zip(family, found, strict=True):
+            row["q"] = float(q) if np.isfinite(q) else None
+    return rows
 
 
 def recovered(means: Mapping[str, Array], resamples: Resamples) -> Array:
