@@ -21,6 +21,9 @@ def test_a_row_for_every_prompt_site_layer_and_position(grid, base, prompts):
     for number, tokens in enumerate(prompts.clean):
         own = frame[frame["number"] == number]
         components = own[own["head"].isna()]
+        whole = components[components["position"].isna()]
+        assert set(whole["site"]) == {"attention_out", "mlp_out"} and len(whole) == 2 * 2
+        components = components[components["position"].notna()]
         assert len(components) == 4 * 2 * len(tokens)
         heads = own[own["head"].notna()]
         assert (

@@ -155,6 +155,25 @@ def test_several_positions_are_read(case):
     torch.testing.assert_close(found[:, 0], -log_p.mean(dim=1), rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_measured_in_float32(dtype, tmp_path):
+    """Rounding of activations alone is left: as much as the two runs' own measures have of it."""
+    folder = save_random_model(tmp_path, "gpt2")
+    patches = every([0, 1], ["residual_pre", "mlp_out"], range(3), positions=range(LENGTH))
+    clean = torch.randint(0, 50, (2, LENGTH), generator=torch.Generator().manual_seed(5))
+    corrupted = clean.clone()
+    corrupted[:, 4:6] = (clean[:, 4:6] + 7) % 50
+    reading, found = Answers(torch.tensor([3, 8]), torch.tensor([4, 21])), []
+    for precision in (dtype, torch.float64):
+        stream = load(folder, dtype=precision).stream
+        patching = Patching(Run(stream, clean), Run(stream, corrupted), torch.tensor([4, 4]))
+        found.append(measure_patches(patching, reading, patches))
+    assert found[0].dtype == torch.float64 and torch.isfinite(found[0]).all()
+    tolerance = {torch.bfloat16: 0.1, torch.float16: 0.01}[dtype]
+    difference = (found[0] - found[1])[:, 2]
+    assert difference.norm() < tolerance * found[1][:, 2].norm()
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

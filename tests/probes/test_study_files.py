@@ -33,7 +33,7 @@ def gpt2(material):
 def test_every_file_is_a_study():
     assert {path.stem for path in STUDIES.iterdir()} == {*ENGLISH, "seen-name", "adder", "sort"}
     for path in STUDIES.iterdir():
-        assert read_study(path).pairs
+        assert read_study(path).pairs and read_study(path).about
 
 
 def test_the_example_of_the_definitions_is_a_study(tmp_path):

@@ -21,6 +21,10 @@ from rewire.probes.summary import summarise
 from rewire.statistics import Array
 from rewire.tables import schema
 
+WRITTEN = (
+    "attention_out",
+    "mlp_out",
+)  # patched at all positions together too; the residual stream would be the clean run
 EFFECTS = ("correct_from_clean", "correct_from_corrupted", "incorrect_from_clean", "incorrect_from_corrupted")
 SCHEMA = schema(
     id="string",
@@ -56,13 +60,15 @@ def grid_patches(
     """The patches of the prompts at ``index``, all of one length.
 
     ``settings``: ``components`` and ``heads``, the sites; ``head_positions``, labels at which heads are patched at one
-    position too (all positions together they always are).
+    position too. What heads, attention and MLPs write is always patched at all positions together too.
     """
     stream, length = model.stream, len(prompts.clean[index[0]])
     layers, heads = range(stream.n_layers), range(stream.n_heads)
     examples = range(len(index))
+    whole = [site for site in settings["components"] if site in WRITTEN]
     parts = [
         every(examples, settings["components"], layers, positions=range(length)),
+        every(examples, whole, layers),
         every(examples, settings["heads"], layers, heads),
     ]
     for row, number in enumerate(index):

@@ -53,11 +53,12 @@ class PromptPair:
 
 @dataclass(frozen=True)
 class Study:
-    """``source``: the file, named in errors; ``encoding``: one of ENCODINGS."""
+    """``source``: the file, named in errors; ``encoding``: one of ENCODINGS; ``about``: a line for figures."""
 
     source: str
     encoding: str
     pairs: list[PromptPair]
+    about: str = ""
 
     @property
     def labels(self) -> list[str]:
@@ -90,7 +91,7 @@ def read_study(path: str | Path) -> Study:
     ]
     if not pairs:
         raise InputError(f"{path}: the study is empty: it has neither templates nor pairs")
-    return Study(str(path), encoding, pairs)
+    return Study(str(path), encoding, pairs, as_text(f"{path}: about", written.get("about", "")))
 
 
 def read_csv(path: str | Path) -> list[PromptPair]:
