@@ -90,6 +90,15 @@ def test_readings_of_the_leading_heads(two_folders, study_file, patches, tmp_pat
         pd.testing.assert_series_equal(
             own, ends[f"logit_diff_{side}"].loc[own.index], check_names=False, rtol=1e-4, atol=1e-4
         )
+    means = found["summary"]
+    block = means[
+        (means["site"] == "direct:block") & (means["group"] == "all") & (means["measure"] == "logit_diff")
+    ]
+    own = found["direct"][found["direct"]["component"].isin(["head", "attention_bias", "mlp"])]
+    for row in block.itertuples():
+        chosen = own[(own["run"] == row.run) & (own["layer"] == row.layer)]
+        assert row.value == pytest.approx(chosen.groupby("id")["logit_diff"].sum().mean(), abs=1e-9)
+    assert len(block) == 2 * 2
     assert {"direct:head", "direct:mlp", "lens", "attention", "outputs", "baselines:bigram"} <= set(
         found["summary"]["site"]
     )

@@ -206,6 +206,17 @@ def read_heads_and_logits(
     return readings.tables()
 
 
+def by_layer(direct: pd.DataFrame) -> pd.DataFrame:
+    """Direct attribution summed: rows ``attention`` (a layer's heads and bias) and ``block`` (that and its MLP)."""
+    parts = {"attention": ("head", "attention_bias"), "block": ("head", "attention_bias", "mlp")}
+    sums = []
+    for name, components in parts.items():
+        own = direct[direct["component"].isin(components)]
+        total = own.groupby(["id", "run", "layer"], sort=False)[["correct", "incorrect", "logit_diff"]].sum()
+        sums.append(total.reset_index().assign(component=name))
+    return pd.concat(sums, ignore_index=True)
+
+
 def leading_heads(summary: Sequence[dict[str, Any]], count: int, site: str = "z") -> Iterator[Head]:
     """The ``count`` heads whose output recovers most of the logit difference, over all prompts and positions, first first."""
     rows = [

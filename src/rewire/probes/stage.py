@@ -116,6 +116,8 @@ def labels_read(prompts: Prompts, labels: Sequence[str]) -> list[str]:
 def reading_means(name: str, frame: pd.DataFrame, groups: Mapping[str, str]) -> list[dict[str, Any]]:
     """Means of one of the readings; ``site`` says which reading, or which component of it."""
     column, measures = MEANS[name]
+    if name == "direct":
+        frame = pd.concat([frame, readings.by_layer(frame)], ignore_index=True)
     site = name if column is None else name + ":" + frame[column]
     tested = ("logit_diff",) if name == "direct" else ()
     return summary.summarise(frame.assign(site=site), groups, measures, tested=tested)
