@@ -133,23 +133,36 @@ class ResidualStream:
         swapped = torch.cat([-turned[..., half:], turned[..., :half]], dim=-1)
         return torch.cat([turned * cos + swapped * sin, rest], dim=-1)
 
-    def attend(self, qkv: Tensor, start: int, past: KeyValue | None) -> tuple[Tensor, KeyValue]:
+    def attend(
+        self, qkv: Tensor, start: int, past: KeyValue | None, queries: int | None = None
+    ) -> tuple[Tensor, KeyValue]:
         """[B, W, 3, H, E] at positions from ``start`` -> z [B, W, H, E] and this window's rotated keys and values.
 
-        H may be a subset of the heads.
+        H may be a subset of the heads. ``queries``: z of so many last positions alone, [B, queries, H, E].
         """
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # [B, H, W, E] each
         q, k = self.rotate(q, start), self.rotate(k, start)
+        if queries is not None:
+            q = q[:, :, -queries:]
         own = (k, v)
         mask = None
         if past is not None and past[0].shape[2]:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        if q.shape[2] < k.shape[2]:
             shape = (q.shape[2], k.shape[2])
             mask = torch.ones(shape, dtype=torch.bool, device=q.device).tril(k.shape[2] - q.shape[2])
         z = F.scaled_dot_product_attention(
             q, k, v, attn_mask=mask, is_causal=mask is None, scale=self.scaling
         )
         return z.transpose(1, 2), own
+
+    def pattern(self, qkv: Tensor) -> Tensor:
+        """[B, T, 3, H, E] from the first position on -> attention [B, H, T, T], queries then keys; 0 on what is later."""
+        q, k, _ = qkv.permute(2, 0, 3, 1, 4).unbind(0)
+        scaling = self.d_head**-0.5 if self.scaling is None else self.scaling
+        scores = self.rotate(q, 0) @ self.rotate(k, 0).transpose(-1, -2) * scaling
+        future = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        return scores.masked_fill(future, float("-inf")).softmax(dim=-1)
 
     def attention_out(self, layer: int, z: Tensor) -> Tensor:
         """[B, W, H, E] -> [B, W, D]: the sum of all heads' outputs and the bias."""
@@ -161,6 +174,19 @@ class ResidualStream:
         """[..., D] residual stream before the MLP's norm -> [..., D] what the MLP writes."""
         block = self.bridge.blocks[layer]
         return block.mlp.original_component(block.ln2.original_component(x))
+
+    def mlp_and_neurons(self, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[..., D] before the MLP's norm -> what the MLP writes [..., D] and its N hidden units [..., N].
+
+        A hidden unit is what the MLP's output matrix reads: after the activation function, and the gate where there is one.
+        """
+        kept: list[Tensor] = []
+        output_matrix = self.bridge.blocks[layer].mlp.out
+        hook = output_matrix.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
+        try:
+            return self.mlp(layer, x), kept[0]
+        finally:
+            hook.remove()
 
     def logits(self, final: Tensor) -> Tensor:
         """[..., D] residual stream before the final norm -> [..., V]."""

@@ -57,16 +57,5 @@ def finish(stream: ResidualStream, layer: int, x: Tensor, z: Tensor, no_attentio
     """The rest of a block that read ``x`` [B, T, D], from its heads' outputs z [B, H, T, E]."""
     attention_out = stream.attention_out(layer, z.transpose(1, 2))
     middle = x + attention_out
-    mlp_out, neurons = mlp(stream, layer, x if stream.parallel else middle)
+    mlp_out, neurons = stream.mlp_and_neurons(layer, x if stream.parallel else middle)
     return Block(x, no_attention, attention_out, neurons, mlp_out, middle + mlp_out)
-
-
-def mlp(stream: ResidualStream, layer: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """[B, T, D] residual stream before the MLP's norm -> what the MLP writes [B, T, D], its hidden units [B, T, N]."""
-    kept: list[Tensor] = []
-    output_matrix = stream.bridge.blocks[layer].mlp.out
-    hook = output_matrix.register_forward_pre_hook(lambda _, inputs: kept.append(inputs[0]))
-    try:
-        return stream.mlp(layer, x), kept[0]
-    finally:
-        hook.remove()

@@ -1,0 +1,133 @@
+"""Studies from files: what templates and slots become, and what each mistake says."""
+
+import pytest
+import yaml
+
+from rewire.errors import InputError
+from rewire.probes.studies import read_study
+
+STUDY = {
+    "slots": {
+        "opening": [
+            {"subject": "We", "short": "'re", "long": " are"},
+            {"subject": "She", "short": "'s", "long": " is"},
+        ],
+        "one, other": ["Ann", "Bob", "Eve"],
+    },
+    "group": "{opening.short}",
+    "clean": {"verb": "{opening.short}"},
+    "corrupted": {"verb": "{opening.long}"},
+    "correct": " {one}",
+    "incorrect": " {other}",
+    "templates": ["{opening.subject}{verb:contraction} with {one:one} and {other}, said"],
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(study, name="study.yaml"):
+        path = tmp_path / name
+        path.write_text(study if isinstance(study, str) else yaml.safe_dump(study, sort_keys=False))
+        return read_study(path)
+
+    return read
+
+
+def test_every_filling_of_a_template(read):
+    study = read(STUDY)
+    assert len(study.pairs) == 2 * 6 and len({pair.id for pair in study.pairs}) == 12
+    assert study.labels == ["contraction", "one"] and study.encoding == "text"
+    pair = study.pairs[0]
+    assert (pair.clean, pair.corrupted) == ("We're with Ann and Bob, said", "We are with Ann and Bob, said")
+    assert (pair.correct, pair.incorrect, pair.group, pair.template) == (" Ann", " Bob", "'re", 1)
+    for side, ends in zip((pair.clean, pair.corrupted), zip(*pair.ends.values(), strict=True), strict=True):
+        assert side[: ends[0]].endswith(("'re", " are")) and side[: ends[1]].endswith("Ann")
+    assert all(pair.correct != pair.incorrect for pair in study.pairs)  # two slots of one list differ
+
+
+def test_drawn_fillings_are_distinct_and_repeat(read):
+    drawn = [read(STUDY | {"examples": 5, "seed": seed}).pairs for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2] and len({pair.clean + pair.correct for pair in drawn[0]}) == 5
+    assert len(read(STUDY | {"examples": 99}).pairs) == 12  # there are no more
+
+
+def test_a_template_may_state_what_the_study_leaves_open(read):
+    own = {
+        "group": "mine",
+        "text": "{verb} {one}",
+        "correct": "{one}",
+        "clean": {"verb": "go"},
+        "corrupted": {"verb": 5},
+    }
+    first = read(STUDY | {"templates": [own, *STUDY["templates"]]}).pairs[0]
+    assert (first.group, first.clean, first.corrupted, first.correct) == ("mine", "go Ann", "5 Ann", "Ann")
+
+
+def test_plain_pairs_in_yaml_and_csv(read):
+    rows = [{"clean": "a b", "corrupted": "a c", "correct": "d", "incorrect": "e", "positions": {"b": 1}}]
+    assert read(rows).pairs[0].positions == {"b": 1}
+    assert read({"encoding": "ids", "pairs": rows}).encoding == "ids"
+    pair = read("id,clean,corrupted,correct,incorrect\nx,a b,a c, d, e\n", "pairs.csv").pairs[0]
+    assert (pair.id, pair.group, pair.clean, pair.correct) == ("x", "all", "a b", " d")
+
+
+def without(*keys):
+    return {key: value for key, value in STUDY.items() if key not in keys}
+
+
+@pytest.mark.parametrize(
+    ("study", "message"),
+    [
+        ({}, "the study is empty: it has neither templates nor pairs"),
+        ({"templates": []}, "the study is empty"),
+        ("", "a study is a mapping with templates or pairs"),
+        ("a: [", "not a readable YAML file"),
+        (STUDY | {"slot": {}}, "unknown key 'slot'; known are about, clean"),
+        (STUDY | {"encoding": "bytes"}, "encoding 'bytes' is not one of text, pieces, ids"),
+        (
+            STUDY | {"templates": ["{who}{verb} here"]},
+            r"template 1: unknown slot 'who'; there are one, opening, other, verb",
+        ),
+        (STUDY | {"correct": "{opening.tall}"}, "template 1: slot 'opening' has no part 'tall'"),
+        (STUDY | {"templates": ["{opening}{verb}"]}, "slot 'opening' is {.*expected a text"),
+        (STUDY | {"templates": ["{one:x} {other:x}{verb}"]}, "two positions are labelled 'x'"),
+        (STUDY | {"templates": ["{one"]}, "template 1: '{one': expected"),
+        (STUDY | {"corrupted": {}}, r"clean fills the slots \['verb'\], corrupted \[\]"),
+        (without("correct"), "template 1: has no correct"),
+        (STUDY | {"slots": {"one, other": ["Ann"]}}, "slot 'one, other' needs a list of at least 2 values"),
+        (STUDY | {"slots": {"one": [True]}}, "slot 'one' is True, expected a text"),
+        (STUDY | {"examples": 0}, "examples is 0, expected a whole number from 1"),
+        (
+            {"pairs": [{"clean": "a", "corrupted": "b", "correct": "c"}]},
+            "pair 1: incorrect is None, expected a text",
+        ),
+        ({"pairs": [{"clean": "a", "wrong": "b"}]}, "pair 1: unknown key 'wrong'"),
+        ({"pairs": {"clean": "a"}}, "pairs: a dict, expected a list"),
+    ],
+)
+def test_mistakes_name_the_file_and_the_place(read, study, message):
+    with pytest.raises(InputError, match=message) as error:
+        read(study)
+    assert "study.yaml" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_mistakes_in_a_csv(read, tmp_path):
+    with pytest.raises(InputError, match="pairs.csv: the study is empty"):
+        read("clean,corrupted,correct,incorrect\n", "pairs.csv")
+    with pytest.raises(InputError, match="row 1: incorrect is None"):
+        read("clean,corrupted,correct\na,b,c\n", "pairs.csv")
+    with pytest.raises(InputError, match="no.csv: not a readable CSV file"):
+        read_study(tmp_path / "no.csv")
+    with pytest.raises(InputError, match="no.yaml: not a readable YAML file"):
+        read_study(tmp_path / "no.yaml")
+
+
+def test_too_many_fillings_ask_for_a_number(read):
+    many = {
+        "slots": {"a, b, c": [str(i) for i in range(40)]},
+        "templates": ["{a}{b}{c}"],
+        "correct": "x",
+        "incorrect": "y",
+    }
+    with pytest.raises(InputError, match="59280 fillings of its slots; say how many to draw"):
+        read(many)
