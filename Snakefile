@@ -22,6 +22,7 @@ wildcard_constraints:
         sorted({name for model in MODELS for name in checkpoints(model)} | ADAPTED)
     ),
     strategy=names(STRATEGIES),
+    study=names(STUDIES),
     seed=r"\d+",
 
 
@@ -42,6 +43,8 @@ localrules:
     robustness,
     summaries,
     bakeoff,
+    probes,
+    everything,
     figures,
     claims,
 
@@ -58,8 +61,10 @@ include: "workflow/rules/evolution.smk"
 include: "workflow/rules/robustness.smk"
 include: "workflow/rules/summaries.smk"
 include: "workflow/rules/lora.smk"
+include: "workflow/rules/probes.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/probe_figures.smk"
 
 
 rule all:
@@ -69,3 +74,10 @@ rule all:
         rules.figures.input,
         rules.claims.input,
         rules.bakeoff.input,
+
+
+rule everything:
+    """Target: the whole study and the probes."""
+    input:
+        rules.all.input,
+        rules.probes.input,

@@ -81,7 +81,7 @@ def test_readings_of_the_leading_heads(two_folders, study_file, patches, tmp_pat
     order = shares.reindex(shares["value"].abs().sort_values(ascending=False).index)[["layer", "head"]]
     leading = {tuple(row) for row in order.head(2).astype(int).to_numpy().tolist()}
     assert {tuple(row) for row in found["outputs"][["layer", "head"]].to_numpy().tolist()} == leading
-    assert {tuple(row) for row in found["keys"][["layer", "head"]].to_numpy().tolist()} == leading
+    assert {tuple(row) for row in found["key_tokens"][["layer", "head"]].to_numpy().tolist()} == leading
     assert set(found["attention"]["place"]) == {"name", "town", "difference", "last"}
     direct = found["direct"].groupby(["id", "run"])["logit_diff"].sum()
     ends = before["prompts"].set_index("id")
@@ -102,7 +102,7 @@ def test_readings_of_the_leading_heads(two_folders, study_file, patches, tmp_pat
     assert {"direct:head", "direct:mlp", "lens", "attention", "outputs", "baselines:bigram"} <= set(
         found["summary"]["site"]
     )
-    last = found["keys"].groupby(["id", "layer", "head"])
+    last = found["key_tokens"].groupby(["id", "layer", "head"])
     assert last.size().eq(3).all() and last["score"].apply(lambda s: s.is_monotonic_decreasing).all()
 
 

@@ -98,6 +98,9 @@ for name, declared in config["lora"]["strategies"].items():
 ADAPTED = {f"lora-{strategy}" for strategy in STRATEGIES}
 
 
+STUDIES = config["probes"]["studies"]
+
+
 def names(catalogue):
     """A wildcard constraint: one of the names, or nothing at all."""
     return "|".join(map(re.escape, catalogue)) or "(?!)"

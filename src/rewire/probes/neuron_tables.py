@@ -63,18 +63,19 @@ def neuron_tables(
 ) -> tuple[list[dict[str, Any]], pd.DataFrame]:
     """Rows of SCHEMA (a row a group, layer and neuron) and of EXAMPLES (the leading neurons of each layer).
 
-    ``settings``: ``layers``, ``position`` (a label, or ``all`` positions together), ``top`` (neurons of a layer, by |recovered|
+    ``settings``: ``layers`` (empty: all), ``position`` (a label, or ``all`` positions together), ``top`` (neurons of a layer, by |recovered|
     over all prompts, that get tokens and examples), ``tokens`` (of each, promoted and suppressed), ``batch_tokens``.
     Errors: InputError for a layer out of range, or a label that not every prompt has.
     """
     stream = model.stream
-    for layer in settings["layers"]:
+    layers = list(settings["layers"]) or list(range(stream.n_layers))
+    for layer in layers:
         if not 0 <= layer < stream.n_layers:
             raise InputError(f"neurons: layer {layer} is out of range: there are {stream.n_layers}, from 0")
     check_position(prompts, settings["position"])
     ends = baselines(model, prompts, settings["batch_tokens"])
     rows, examples = [], []
-    for layer in settings["layers"]:
+    for layer in layers:
         patched, direct = patch_layer(model, prompts, layer, settings)
         own = layer_rows(layer, patched, direct, ends, prompts)
         leading = [row["neuron"] for row in own if row["group"] == "all" and row["rank"] <= settings["top"]]

@@ -84,7 +84,7 @@ class Readings:
         """``labels``: positions that attention is read at; ``keys``: how many of a query's strongest keys are listed."""
         self.prompts, self.heads, self.labels, self.keys = prompts, list(heads), list(labels), keys
         self.frames: dict[str, list[pd.DataFrame]] = {
-            name: [] for name in ("direct", "lens", "attention", "outputs", "keys", "baselines")
+            name: [] for name in ("direct", "lens", "attention", "outputs", "key_tokens", "baselines")
         }
 
     def add(self, batch: Batch) -> None:
@@ -153,7 +153,7 @@ class Readings:
             places = [{"layer": layer, "head": head, "rank": rank + 1} for rank in range(ids.shape[1])]
             frame = self._frame(batch, places, scores[..., None], ("score",))
             frame["token"] = self.prompts.spell(ids.flatten().tolist())
-            self.frames["keys"].append(frame)
+            self.frames["key_tokens"].append(frame)
 
     def _keep(
         self, table: str, batch: Batch, places: list[dict[str, Any]], values: Tensor, names: Sequence[str]
@@ -194,7 +194,7 @@ class Readings:
 def read_heads_and_logits(
     model: Model, prompts: Prompts, heads: Sequence[Head], labels: Sequence[str], keys: int, batch_tokens: int
 ) -> dict[str, pd.DataFrame]:
-    """Tables ``direct``, ``lens``, ``attention``, ``outputs``, ``keys``, ``baselines`` (those that have rows).
+    """Tables ``direct``, ``lens``, ``attention``, ``outputs``, ``key_tokens``, ``baselines`` (those that have rows).
 
     Errors: InputError for a head that the model has not, or a label that no prompt declares.
     """

@@ -22,7 +22,7 @@ READINGS = {
     "lens": readings.LENS,
     "attention": readings.ATTENTION,
     "outputs": readings.OUTPUTS,
-    "keys": readings.KEYS,
+    "key_tokens": readings.KEYS,
     "baselines": readings.BASELINES,
 }
 MEANS = {  # of the readings: which column says what is averaged, and the measures
@@ -64,7 +64,7 @@ def write_neurons(
 ) -> None:
     """Every neuron of chosen layers, patched alone.
 
-    ``settings``: layers, position (a label or ``all``), top, tokens, batch_tokens. ``tables``: ``neurons`` (a row a group and
+    ``settings``: layers (empty: all), position (a label or ``all``), top, tokens, batch_tokens. ``tables``: ``neurons`` (a row a group and
     neuron) and ``examples`` (the leading neurons of each layer, a row a pair).
     """
     model, prompts = open_study(checkpoint, study)

@@ -1,0 +1,213 @@
+"""Figures of the probes: results/figures/{model}/{dataset}/probes/{checkpoint}/{study}/{figure}.png, and .svg beside it."""
+
+DRAWN = "results/figures/{model}/{dataset}/probes/{checkpoint}/{study}"
+DRAWN_LOG = "logs/figures/{model}/{dataset}/probes/{checkpoint}/{study}"
+DRAWN_CROSS = "results/figures/{model}/{dataset}/probes/cross-model"
+PROBE_FIGURES = [
+    "positions",
+    "heads",
+    "neurons",
+    "logits",
+    "attention",
+    "pairings",
+]
+
+
+def shown(stem, caption, **labels):
+    """Output of a figure rule of the probes; the PNG goes into the report with its caption."""
+    png = report(
+        f"{stem}.png",
+        caption=f"../report/{caption}.rst",
+        category="Probes",
+        subcategory="{model} on {dataset}",
+        labels=labels,
+    )
+    return {"png": png, "svg": f"{stem}.svg"}
+
+
+def probed(figure):
+    """Output of a figure of one study and checkpoint."""
+    labels = {"figure": figure, "study": "{study}", "checkpoint": "{checkpoint}"}
+    return shown(f"{DRAWN}/{figure}", f"probe_{figure}", **labels)
+
+
+def probe_title(wildcards):
+    """What the figure is of; the checkpoint as its figures call it."""
+    return f"{wildcards.study}, {wildcards.model} ({wildcards.checkpoint}) on {wildcards.dataset}"
+
+
+rule draw_probe_positions:
+    """What each layer and token recovers."""
+    input:
+        code=code("figure_probe_positions.py"),
+        prompts=f"{PROBES}/prompts.parquet",
+        patches=f"{PROBES}/patches.parquet",
+    output:
+        **probed("positions"),
+    log:
+        f"{DRAWN_LOG}/positions.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_positions.py"
+
+
+rule draw_probe_heads:
+    """What each head recovers by its output, queries, keys, values and attention."""
+    input:
+        code=code("figure_probe_heads.py"),
+        summary=f"{PROBES}/summary.parquet",
+    output:
+        **probed("heads"),
+    log:
+        f"{DRAWN_LOG}/heads.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_heads.py"
+
+
+rule draw_probe_neurons:
+    """What each neuron recovers, against what it adds to the logits directly."""
+    input:
+        code=code("figure_probe_neurons.py"),
+        neurons=f"{PROBES}/neurons.parquet",
+    output:
+        **probed("neurons"),
+    log:
+        f"{DRAWN_LOG}/neurons.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_neurons.py"
+
+
+rule draw_probe_logits:
+    """Logit lens and direct logit attribution by layer, component and head."""
+    input:
+        code=code("figure_probe_logits.py"),
+        readings=f"{PROBES}/readings.parquet",
+    output:
+        **probed("logits"),
+    log:
+        f"{DRAWN_LOG}/logits.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_logits.py"
+
+
+rule draw_probe_attention:
+    """Where the leading heads look, and what that would add."""
+    input:
+        code=code("figure_probe_attention.py"),
+        readings=f"{PROBES}/readings.parquet",
+        summary=f"{PROBES}/summary.parquet",
+    output:
+        **probed("attention"),
+    log:
+        f"{DRAWN_LOG}/attention.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_attention.py"
+
+
+rule draw_probe_pairings:
+    """Which groups of prompts use the same parts."""
+    input:
+        code=code("figure_probe_pairings.py"),
+        summary=f"{PROBES}/summary.parquet",
+        pairings=f"{PROBES}/pairings.parquet",
+    output:
+        **probed("pairings"),
+    log:
+        f"{DRAWN_LOG}/pairings.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_pairings.py"
+
+
+rule draw_cross_study:
+    """What base and last checkpoint recover with each other's activations, on a study's prompts."""
+    input:
+        code=code("figure_cross_model.py"),
+        summary=f"{CROSS_STUDY}/summary.parquet",
+    output:
+        **shown(
+            f"{DRAWN_CROSS}/{{study}}", "cross_study", figure="cross-model, {study}"
+        ),
+    log:
+        "logs/figures/{model}/{dataset}/probes/cross-model/{study}.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=lambda wildcards: f"{wildcards.study}, {title(wildcards)}",
+    script:
+        "../scripts/figure_cross_model.py"
+
+
+rule draw_cross_pairs:
+    """The same on the clean articles of the pairs."""
+    input:
+        code=code("figure_cross_model.py"),
+        summary=f"{CROSS_PAIRS}/summary.parquet",
+    output:
+        **shown(f"{DRAWN_CROSS}-pairs", "cross_pairs", figure="cross-model, summaries"),
+    log:
+        "logs/figures/{model}/{dataset}/probes/cross-model-pairs.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=lambda wildcards: f"summaries, {title(wildcards)}",
+    script:
+        "../scripts/figure_cross_model.py"
+
+
+rule probes:
+    """Target: every study's tables and figures, and cross-model patches where a study reads base and last checkpoint."""
+    input:
+        [
+            f"{DRAWN}/{figure}.png".format(**cell)
+            for cell in PROBED
+            for figure in PROBE_FIGURES
+        ],
+        [f"{DRAWN_CROSS}/{{study}}.png".format(**cell) for cell in CROSSED],
+        cells(f"{DRAWN_CROSS}-pairs.png", CROSSED_RUNS),
