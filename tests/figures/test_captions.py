@@ -15,12 +15,16 @@ CAPTIONS = sorted((WORKFLOW / "report").glob("*.rst"))
 def test_every_figure_of_the_report_has_a_caption_and_every_caption_a_figure():
     rules = (WORKFLOW / "rules/figures.smk").read_text()
     named = re.findall(r'\*\*reported\("([\w-]+)"', rules) + re.findall(r'"../report/([\w-]+)\.rst"', rules)
+    probes = (WORKFLOW / "rules/probe_figures.smk").read_text()
+    named += [f"probe_{name}" for name in re.findall(r'\*\*probed\("(\w+)"', probes)]
+    named += re.findall(r'\*\*shown\([^)]*?"(cross_\w+)"', probes)
     assert len(named) > 5 and sorted(named) == [path.stem for path in CAPTIONS]
 
 
 @pytest.mark.parametrize("path", CAPTIONS, ids=lambda path: path.stem)
 def test_captions_are_sound(path):
-    job = SimpleNamespace(wildcards=SimpleNamespace(model="small", dataset="newswire", checkpoint="final"))
+    cell = SimpleNamespace(model="small", dataset="newswire", checkpoint="final", study="names")
+    job = SimpleNamespace(wildcards=cell)
     text = (
         Environment(undefined=StrictUndefined, autoescape=False)
         .from_string(path.read_text())

@@ -10,6 +10,7 @@ import rewire
 from rewire.figures import (
     areas,
     criteria,
+    cross_model,
     curves,
     edge_centric,
     evolution,
@@ -17,6 +18,10 @@ from rewire.figures import (
     faithfulness,
     neurons,
     pairs,
+    probe_neurons,
+    probe_pairings,
+    probe_positions,
+    probe_tables,
     robustness,
     strategies,
     training,
@@ -45,6 +50,13 @@ MODULES = (
     "bakeoff_parameters",
     "bakeoff_circuits",
     "claims",
+    "probe_positions",
+    "probe_heads",
+    "probe_neurons",
+    "probe_logits",
+    "probe_attention",
+    "probe_pairings",
+    "cross_model",
 )
 
 
@@ -93,6 +105,12 @@ def test_checkpoint_colours_are_distinct_and_the_last_is_the_darkest(n):
         (evolution_layers.LAYERS, "evolution/changes.py", "LAYERS"),
         (edge_centric.COLUMNS, "evolution/hypothesis.py", "SCHEMA"),
         (strategies.COLUMNS, "lora/bakeoff.py", "SCHEMA"),
+        (probe_tables.SUMMARY, "probes/summary.py", "SCHEMA"),
+        (probe_positions.PROMPTS, "probes/grid.py", "PROMPTS"),
+        (probe_positions.PATCHES, "probes/grid.py", "SCHEMA"),
+        (probe_neurons.COLUMNS, "probes/neuron_tables.py", "SCHEMA"),
+        (probe_pairings.PAIRINGS, "probes/pairings.py", "SCHEMA"),
+        (cross_model.COLUMNS, "probes/cross_model.py", "SUMMARY"),
     ],
 )
 def test_tables_of_the_workflow_have_the_columns_that_figures_read(read, module, schema):
