@@ -31,7 +31,7 @@ def gpt2(material):
 
 
 def test_every_file_is_a_study():
-    assert {path.stem for path in STUDIES.iterdir()} == {*ENGLISH, "seen-name", "adder", "sort"}
+    assert {path.stem for path in STUDIES.iterdir()} == {*ENGLISH, "seen-name", "smoke", "adder", "sort"}
     for path in STUDIES.iterdir():
         assert read_study(path).pairs and read_study(path).about
 

@@ -144,7 +144,7 @@ def finished(tmp_path_factory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         log = folder.with_suffix(".log")
         if not log.exists():
-            done = Copy(folder).snakemake()
+            done = Copy(folder).snakemake("everything")
             log.write_text(f"{done.stdout}{done.stderr}\nexit code {done.returncode}\n")
     assert log.read_text().endswith("\nexit code 0\n"), log.read_text()[-5000:]
     return folder
@@ -167,6 +167,15 @@ def smoke(finished, tmp_path_factory) -> Iterator[Copy]:
     copy = copy_of(finished, tmp_path_factory.mktemp("smoke") / "rewire")
     yield copy
     copy.close()
+
+
+@pytest.fixture(scope="session")
+def probed(smoke) -> Copy:
+    """The same copy, in which the probes are finished too."""
+    if smoke.planned("probes"):
+        done = smoke.snakemake("probes")
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return smoke
 
 
 @pytest.fixture

@@ -16,15 +16,54 @@ def copy(make_copy):
     [None, "smoke", "gpt2-cnn_dailymail", "gpt2-xsum", "gpt2-multi_news", "own-files", "adder", "bakeoff"],
 )
 def test_presets_build_their_graph_of_jobs(copy, preset, tmp_path):
+    build(copy, preset, tmp_path)
+
+
+@pytest.mark.parametrize("preset", [None, "smoke", "adder", "sort", "gpt2-probes"])
+def test_presets_build_the_graph_of_their_probes(copy, preset, tmp_path):
+    output = build(copy, preset, tmp_path, "probes")
+    studies = {"gpt2-probes": 4, "sort": 1, "adder": 3}.get(preset, 2)  # times checkpoints
+    assert f"patch_study {studies}" in " ".join(output.split())
+    if preset in ("gpt2-probes", "sort"):
+        assert "finetune" not in output and "cross_" not in output
+
+
+def build(copy, preset, tmp_path, *targets):
+    """Asserts that a dry run of ``preset`` succeeds; returns what it says."""
     environment = {"REWIRE_MATERIAL": str(tmp_path)}
-    (tmp_path / "data" / "cnn_dailymail").mkdir(parents=True)
+    (tmp_path / "data" / "cnn_dailymail").mkdir(parents=True, exist_ok=True)
     (tmp_path / "data" / "cnn_dailymail" / "validation500.jsonl").write_text("{}\n")
     path = f"config/{preset}.yaml" if preset else None
-    done = copy.snakemake("--dry-run", "--quiet", "rules", preset=path, **environment)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    done = copy.snakemake(*targets, "--dry-run", "--quiet", "rules", preset=path, **environment)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    return output
+
+
+def study(**changes):
+    """The default study with other values."""
+    return {"probes": {"studies": {"seen-name": changes}}}
 
 
 MISTAKES = {
+    "study's file": (
+        study(file="config/studies/nothing.yaml"),
+        ["probes.studies.seen-name.file", "nothing.yaml"],
+    ),
+    "study's model": (study(models=["smal"]), ["probes.studies.seen-name.models", "'smal'", "small"]),
+    "study's dataset": (study(datasets=["cnn"]), ["probes.studies.seen-name.datasets", "'cnn'", "newswire"]),
+    "study's checkpoint": (
+        study(checkpoints=["step-000011"]),
+        ["probes.studies.seen-name.checkpoints", "'step-000011'", "step-000010", "final", "last"],
+    ),
+    "study's layer": (study(layers=[0, 4]), ["probes.studies.seen-name.layers", "4", "small has 4"]),
+    "study without a file": (
+        {"probes": {"studies": {"mine": {"models": ["small"]}}}},
+        ["probes.studies.mine", "'file'"],
+    ),
+    "study's unknown key": (study(layer=[1]), ["probes.studies.seen-name", "layer"]),
+    "study named as a path": ({"probes": {"studies": {"a/b": {}}}}, ["probes.studies", "a/b"]),
+    "no site to lead by": ({"probes": {"heads": ["q"]}}, ["probes.heads", "['q']"]),
     "unknown key": ({"pairs": {"exmaples": 3}}, ["pairs", "exmaples"]),
     "wrong type": ({"pairs": {"examples": "many"}}, ["pairs.examples", "'many'", "integer"]),
     "not allowed": ({"circuits": {"grid": "up"}}, ["circuits.grid", "'up'", "midpoint"]),
@@ -84,6 +123,9 @@ def test_a_mistyped_target_fails_at_once(copy):
         "results/figures/small/newswire/hedas.png",
         "results/figures/smal/newswire/heads.png",
         "results/circuits/small/newswire/step-000011/circuit.json",
+        "results/probes/small/newswire/final/seen-nam/summary.parquet",
+        "results/figures/small/newswire/probes/final/seen-name/hedas.png",
+        "results/figures/small/newswire/probes/cross-model/seen-nam.png",
     ):
         done = copy.snakemake("--dry-run", target)
         assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr, target

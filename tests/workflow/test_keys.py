@@ -148,6 +148,35 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     "claims.room-to-differ.rule.between": ([60, 96], JUDGE),
     "claims.edges-change-more.rule.test": (None, JUDGE),
 }
+PROBE = {"patch_study", "patch_neurons", "read_study"}
+CROSS = {"cross_study", "cross_pairs"}
+STUDY = "probes.studies.seen-name."
+# keys that the target `probes` alone reads
+OF_THE_PROBES: dict[str, tuple[Any, set[str]]] = {
+    STUDY + "file": ("config/studies/seen-name.yaml", PROBE | {"cross_study"}),
+    STUDY + "layers": ([1], {"patch_neurons"}),
+    STUDY + "position": ("name", {"patch_neurons"}),
+    STUDY + "head_positions": (["name"], {"patch_study"}),
+    STUDY + "labels": (["name"], {"read_study"}),
+    "probes.components": (["mlp_out"], {"patch_study"}),
+    "probes.heads": (["z", "v"], {"patch_study"}),
+    "probes.top_heads": (2, {"read_study"}),
+    "probes.keys": (3, {"read_study"}),
+    "probes.top": (3, {"patch_neurons"}),
+    "probes.tokens": (3, {"patch_neurons"}),
+    "probes.cross_model.components": (["mlp_out"], CROSS),
+    "probes.cross_model.heads": (["v"], CROSS),
+    "probes.batch_tokens": (4097, PROBE | CROSS),
+}
+PROBE_FIGURES = dict.fromkeys(
+    (f"draw_probe_{name}" for name in ("positions", "heads", "neurons", "logits", "attention", "pairings")), 1
+)
+# on what a study is run, and every job that it plans
+CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
+    STUDY + "models": ([], {}),
+    STUDY + "datasets": ([], {}),
+    STUDY + "checkpoints": (["step-000010"], dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"probes": 1}),
+}
 # bounds of memory: results change by rounding at most, but a table should never mix two ways to compute it
 BOUNDS: dict[str, tuple[Any, set[str]]] = {
     "differential.batch_tokens": (4097, COMPARE),
@@ -174,6 +203,27 @@ def test_another_value_plans_the_rules_that_read_it(smoke, key):
     plan = smoke.plan(preset=smoke.preset(changed(key, value)))
     assert set(plan.changed) == rules
     assert rules <= set(plan.jobs)
+
+
+@pytest.mark.parametrize("key", OF_THE_PROBES)
+def test_another_value_plans_the_probes_that_read_it(probed, key):
+    value, rules = OF_THE_PROBES[key]
+    preset = probed.preset({key: value})
+    plan = probed.plan("probes", preset=preset)
+    assert set(plan.changed) == rules
+    assert rules <= set(plan.jobs)
+    assert probed.planned(preset=preset) == {}
+
+
+@pytest.mark.parametrize("key", CELLS_OF_STUDIES)
+def test_a_study_is_run_where_it_says(probed, key):
+    value, jobs = CELLS_OF_STUDIES[key]
+    assert probed.planned("probes", preset=probed.preset({key: value})) == jobs
+
+
+def test_the_pairs_that_cross_model_patches_read(probed):
+    plan = probed.plan("probes", preset=probed.preset({"circuits.corruption": "random"}))
+    assert set(plan.changed) == {"cross_pairs"}
 
 
 def test_the_split_of_summaries(smoke):
@@ -296,6 +346,14 @@ def leaves(schema: Mapping[str, Any]) -> Iterator[str]:
 def test_every_key_of_the_schema_is_tried():
     schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     keys = list(leaves(schema))
-    tried = {*OF_THE_SMOKE_RUN, *BOUNDS, *WITHOUT_EFFECT, *OF_OTHER_SOURCES, "summaries.split"}
+    tried = {
+        *OF_THE_SMOKE_RUN,
+        *OF_THE_PROBES,
+        *CELLS_OF_STUDIES,
+        *BOUNDS,
+        *WITHOUT_EFFECT,
+        *OF_OTHER_SOURCES,
+        "summaries.split",
+    }
     assert len(keys) > 100 and {"lora.training.beta2", "models.*.pretraining.seed", *ELSEWHERE} <= set(keys)
     assert [key for key in keys if key not in ELSEWHERE and not any(fnmatchcase(t, key) for t in tried)] == []

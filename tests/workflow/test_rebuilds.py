@@ -153,6 +153,27 @@ def test_a_checkpoint_fewer_trains_nothing(smoke):
     )
 
 
+# a module of the probes and the jobs of the target `probes` that an edit plans
+PROBE_EDITS = {
+    "src/rewire/figures/probe_heads.py": {"draw_probe_heads": 2, "probes": 1},
+    "src/rewire/figures/cross_model.py": {"draw_cross_study": 1, "draw_cross_pairs": 1, "probes": 1},
+    "workflow/scripts/probes_readings.py": {
+        "read_study": 2, "draw_probe_logits": 2, "draw_probe_attention": 2, "probes": 1,
+    },
+    "config/studies/smoke.yaml": {
+        "patch_study": 2, "patch_neurons": 2, "read_study": 2, "cross_study": 1, "draw_cross_study": 1, "probes": 1,
+    } | dict.fromkeys((f"draw_probe_{n}" for n in ["positions", "heads", "neurons", "logits", "attention", "pairings"]), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", PROBE_EDITS)
+def test_an_edit_reruns_the_probes_that_read_the_file(probed, file):
+    with edited(probed.folder / file):
+        assert probed.planned("probes") == PROBE_EDITS[file]
+        assert probed.planned() == {}
+    assert probed.planned("probes") == {}
+
+
 RUNS = [{"model": "small", "dataset": "newswire"}]
 SECOND_MODEL = {
     "models.second": {

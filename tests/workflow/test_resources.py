@@ -67,6 +67,13 @@ def test_jobs_ask_for_what_they_use(smoke):
     assert len(check(smoke, planned_jobs(smoke, presets=[SMOKE]))) > 35
 
 
+def test_probes_ask_for_what_they_use(probed):
+    jobs = [job for job in planned_jobs(probed, "probes", presets=[SMOKE]) if "/probes/" in job["log"]]
+    for job in jobs:
+        assert {"mem_mb", "runtime", "gpu"} <= set(job), job
+    assert len(check(probed, jobs)) == 13
+
+
 def test_a_bigger_model_asks_for_what_it_uses(smoke, make_copy):
     copy = make_copy("bigger")
     (copy.folder / "config" / "bigger.yaml").write_text(yaml.safe_dump(BIGGER))

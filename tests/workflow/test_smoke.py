@@ -31,6 +31,7 @@ FIGURES = (
     "bakeoff_parameters",
     "bakeoff_circuits",
 )
+PROBE_FIGURES = ("positions", "heads", "neurons", "logits", "attention", "pairings")
 STRATEGIES = ("full", "standard", "targeted", "circuit", "random")
 CELL = "small/newswire"
 
@@ -117,6 +118,34 @@ def test_adapted_models_go_through_the_stages_of_any_checkpoint(smoke):
     assert set(table["model"]) == {"final", *STRATEGIES} and {"base", "final"} <= set(table["reference"])
     target = f"results/faithfulness/{CELL}/lora-standard/curve.parquet"
     assert smoke.planned(target) == {"evaluate_circuit": 1}
+
+
+def test_probes_and_their_figures_are_there(probed):
+    figures = probed.folder / "results/figures" / CELL / "probes"
+    names = [f"{checkpoint}/seen-name/{name}" for checkpoint in ("base", "final") for name in PROBE_FIGURES]
+    for name in (*names, "cross-model/seen-name", "cross-model-pairs"):
+        png = figures / f"{name}.png"
+        assert png.read_bytes().startswith(b"\x89PNG") and png.stat().st_size > 10_000, name
+        xml.etree.ElementTree.parse(png.with_suffix(".svg"))
+    folder = probed.folder / "results/probes" / CELL
+    base, final = (
+        pq.read_table(folder / f"{name}/seen-name/summary.parquet").to_pandas() for name in ("base", "final")
+    )
+    assert len(base) == len(final) and set(base["group"]) == {"all", "at the start", "at the end"}
+    assert (base["value"].to_numpy() != final["value"].to_numpy()).any()
+    crossed = pq.read_table(folder / "cross-model-pairs/summary.parquet").to_pandas()
+    own = pq.read_table(probed.folder / "results/pairs" / CELL / "effect.parquet").to_pandas()
+    clean = own[(own["corruption"] == "mask")].groupby("checkpoint")["nll_clean"].mean()
+    assert crossed["base"].to_numpy() == pytest.approx(clean["base"], rel=1e-4)
+    assert crossed["finetuned"].to_numpy() == pytest.approx(clean["final"], rel=1e-4)
+
+
+def test_one_figure_of_the_probes_is_a_target(probed):
+    target = f"results/figures/{CELL}/probes/step-000010/seen-name/heads.png"
+    assert probed.planned(target) == {"patch_study": 1, "draw_probe_heads": 1}
+    assert probed.planned(f"results/probes/{CELL}/step-000010/seen-name/neurons.parquet") == {
+        "patch_neurons": 1
+    }
 
 
 def test_a_second_run_has_nothing_to_do(smoke):
