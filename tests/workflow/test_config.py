@@ -61,7 +61,7 @@ MISTAKES = {
         {"probes": {"studies": {"mine": {"models": ["small"]}}}},
         ["probes.studies.mine", "'file'"],
     ),
-    "study's unknown key": (study(layer=[1]), ["probes.studies.seen-name", "layer"]),
+    "study's unknown key": (study(layer=[1]), ["probes.studies['seen-name']", "'layer'"]),
     "study named as a path": ({"probes": {"studies": {"a/b": {}}}}, ["probes.studies", "a/b"]),
     "no site to lead by": ({"probes": {"heads": ["q"]}}, ["probes.heads", "['q']"]),
     "unknown key": ({"pairs": {"exmaples": 3}}, ["pairs", "exmaples"]),

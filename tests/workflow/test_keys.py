@@ -173,8 +173,8 @@ PROBE_FIGURES = dict.fromkeys(
 )
 # on what a study is run, and every job that it plans
 CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
-    STUDY + "models": ([], {}),
-    STUDY + "datasets": ([], {}),
+    STUDY + "models": ([], {"probes": 1}),  # the target itself, which has no file to make
+    STUDY + "datasets": ([], {"probes": 1}),
     STUDY + "checkpoints": (["step-000010"], dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"probes": 1}),
 }
 # bounds of memory: results change by rounding at most, but a table should never mix two ways to compute it
