@@ -93,6 +93,16 @@ class TestPositions:
         out = probe_positions.figure(many, patches, "x")
         assert f"{probe_positions.SETS} of 12 kinds of prompts" in out._supxlabel.get_text()
 
+    def test_written_pairs_are_of_a_kind_where_they_differ_at_the_same_place(self, frames):
+        prompts, patches = frames
+        written = prompts[prompts["template"] == 1].assign(template=0).reset_index(drop=True)
+        written.loc[:1, "difference"] = 2
+        kinds = probe_positions.kinds_of(written)
+        assert [len(own) for own in kinds] == [4, 2]
+        out = probe_positions.figure(written, patches, "x")
+        assert out.axes[0].get_title(loc="left").startswith("start (n = 4)\n")
+        assert len(out.axes[3].get_xticklabels()) == 2
+
     def test_runs_that_answer_alike_leave_no_share(self, frames):
         prompts, patches = frames
         out = probe_positions.figure(prompts.assign(logit_diff_clean=-4.0), patches, "x")

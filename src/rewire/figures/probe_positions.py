@@ -33,7 +33,7 @@ OWN = ("difference", "last")  # labels that every prompt has
 
 @dataclass(frozen=True)
 class Kind:
-    """Prompts of one template, group and length, whose tokens stand at the same places.
+    """Prompts of one template, group and length, whose labels and first difference stand at the same places.
 
     ``shares``: site -> [layers, tokens] recovered, from the first token that differs; ``tokens``: their names.
     """
@@ -78,9 +78,10 @@ def figure(prompts: pd.DataFrame, patches: pd.DataFrame, name: str) -> Figure:
 
 
 def kinds_of(prompts: pd.DataFrame) -> list[pd.DataFrame]:
-    """Prompts of the same template, group and length; the first of every group come first."""
-    lengths = prompts["clean"].map(len)
-    found = [own for _, own in prompts.groupby(["template", "group", lengths.rename("length")], sort=False)]
+    """Prompts of the same template, group and length with the same labelled places; the largest of every group first."""
+    length, places = prompts["clean"].map(len), prompts["positions"].map(tuple)
+    by = ["template", "group", length.rename("length"), places.rename("places"), "difference"]
+    found = sorted((own for _, own in prompts.groupby(by, sort=False)), key=lambda own: -len(own))
     seen: dict[str, int] = {}
     order = []
     for own in found:
@@ -92,7 +93,7 @@ def kinds_of(prompts: pd.DataFrame) -> list[pd.DataFrame]:
 
 def kind(own: pd.DataFrame, patches: pd.DataFrame, sites: Sequence[str]) -> Kind:
     """The ratio of means of what every layer and token of these prompts recovers."""
-    first, length = int(own["difference"].min()), len(own["clean"].iloc[0])
+    first, length = int(own["difference"].iloc[0]), len(own["clean"].iloc[0])
     ends = own.set_index("id")[["logit_diff_clean", "logit_diff_corrupted"]]
     whole = float((ends["logit_diff_clean"] - ends["logit_diff_corrupted"]).mean())
     rows = patches[patches["id"].isin(ends.index) & (patches["position"] >= first) & patches["head"].isna()]
@@ -103,8 +104,9 @@ def kind(own: pd.DataFrame, patches: pd.DataFrame, sites: Sequence[str]) -> Kind
         table = rows[here].assign(change=change[here]).pivot_table("change", "layer", "position", "mean")
         table = table.reindex(columns=range(first, length))
         shares[site] = table.to_numpy(dtype=float) / whole if whole else np.full(table.shape, np.nan)
-    title = f"{own['group'].iloc[0]}, template {own['template'].iloc[0]} (n = {len(own)})"
-    return Kind(title, [token(own, at) for at in range(first, length)], shares)
+    template = int(own["template"].iloc[0])  # 0: pairs that are written out
+    title = own["group"].iloc[0] + (f", template {template}" if template else "")
+    return Kind(f"{title} (n = {len(own)})", [token(own, at) for at in range(first, length)], shares)
 
 
 def token(own: pd.DataFrame, at: int) -> str:
