@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from rewire.batches import Batches
 from rewire.errors import InputError
 from rewire.tables import read_table
 from rewire.token_strings import encode_pairs, single_tokens
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, init=False)
@@ -106,14 +109,23 @@ class TokenPairs:
 
         Yields the examples' indices (int64 [n]) and the examples.
         """
+        yield from self.in_batches(tokens, lambda _, batch: batch, "pairs")
+
+    def in_batches(
+        self, tokens: int, work: Callable[[Tensor, TokenPairs], Result], what: str
+    ) -> Iterator[tuple[Tensor, Result]]:
+        """The indices of each of ``batches``, and what ``work`` makes of them and their examples.
+
+        A batch that does not fit in memory is halved and done again: see ``rewire.batches``, also for ``what``.
+        """
         order = torch.sort(self.lengths, stable=True).indices.tolist()
-        batch: list[int] = []
-        for i in order:
-            if batch and int(self.lengths[i]) * (len(batch) + 1) > tokens:
-                yield torch.tensor(batch), self.subset(torch.tensor(batch))
-                batch = []
-            batch.append(i)
-        yield torch.tensor(batch), self.subset(torch.tensor(batch))
+
+        def of_examples(batch: list[int]) -> Result:
+            index = torch.tensor(batch)
+            return work(index, self.subset(index))
+
+        for batch, result in Batches(tokens, what).run(order, self.lengths.tolist(), of_examples):
+            yield torch.tensor(batch), result
 
     def window_start(self) -> int:
         """First position that matters: the first differing token or the first position a target is read from.
@@ -201,7 +213,7 @@ class Targets:
 
 def read_pairs(path: str | Path) -> tuple[list[str], TokenPairs]:
     """The ids and the token pairs of a table written by ``pair_table.write_pairs``; the targets are the summary."""
-    rows = read_table(path).to_pylist()
+    rows = read_table(path, ("id", "clean", "corrupted", "target_start")).to_pylist()
     if not rows:
         raise InputError(f"{path}: no pairs")
     lengths = torch.tensor([len(row["clean"]) for row in rows])

@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from rewire.circuits import whole_file
-from rewire.circuits.whole_file import write_together, write_whole
+from rewire import whole_file
 from rewire.errors import InputError
+from rewire.whole_file import write_together, write_whole
 
 
 def full_disk(*_):
