@@ -34,8 +34,12 @@ def one_job_a_rule(preset: str) -> dict[str, Any]:
 
 
 def described(job: Any) -> dict[str, Any]:
-    """The files that a job reads, but for code, and those that it writes."""
-    read = [path for path in map(str, job.input) if not path.endswith(".py")]
+    """What a job reads, but for code: the last file or folder of each name; and all that it writes."""
+    read = {}
+    for name, paths in job.input.items():
+        paths = [paths] if isinstance(paths, str) else paths
+        if name != "code" and paths:
+            read[name] = str(paths[-1])
     return {"inputs": read, "outputs": [str(path) for path in job.output]}
 
 
