@@ -53,7 +53,10 @@ class Worker:
             self.process.stdin.write(json.dumps({"rule": rule, "largest_file": largest_file}) + "\n")
             self.process.stdin.flush()
             answer = self.answer()
-            return answer | {"new": sorted(self.listing() - before), "written": contents(self.folder, list(outputs))}
+            return answer | {
+                "new": sorted(self.listing() - before),
+                "written": contents(self.folder, list(outputs)),
+            }
         finally:
             for number, path in enumerate(outputs.values()):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -130,7 +133,11 @@ def spoiled(file: Path, harm: str, kept: Path) -> Iterator[None]:
 
 def contents(folder: Path, paths: list[str]) -> dict[str, bytes]:
     """Every file of ``paths``, files or folders, by its path."""
-    files = [file for path in paths for file in ([folder / path] if (folder / path).is_file() else (folder / path).rglob("*"))]
+    files = [
+        file
+        for path in paths
+        for file in ([folder / path] if (folder / path).is_file() else (folder / path).rglob("*"))
+    ]
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.is_file()}
 
 

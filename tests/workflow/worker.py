@@ -49,14 +49,18 @@ def run(job: Any, largest_file: int | None) -> dict[str, Any]:
     ``largest_file``: bytes at which a file takes no more, as on a full disk.
     """
     script = Path("workflow/scripts") / Path(str(job.rule.script)).name
-    given = {name: getattr(job, name) for name in ("input", "output", "params", "wildcards", "log", "threads")}
+    given = {
+        name: getattr(job, name) for name in ("input", "output", "params", "wildcards", "log", "threads")
+    }
     for path in map(Path, [*map(str, job.output), *map(str, job.log)]):
         path.parent.mkdir(parents=True, exist_ok=True)
     said, started = io.StringIO(), time.perf_counter()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         try:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limits[0] if largest_file is None else largest_file, limits[1]))
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (limits[0] if largest_file is None else largest_file, limits[1])
+            )
             exec(compile(script.read_text(), script, "exec"), {"snakemake": SimpleNamespace(**given)})
             code, message = 0, ""
         except SystemExit as end:
