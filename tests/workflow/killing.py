@@ -118,7 +118,7 @@ class Killer:
 def is_writing(pid: int) -> bool:
     """Whether a process has a file open that is yet to be given its name."""
     try:
-        return any(".partial" in os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir())
+        return any(".partial" in str(file.readlink()) for file in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:  # it has ended, or closed a file meanwhile
         return False
 
@@ -130,7 +130,7 @@ def jobs_in(folder: Path) -> dict[int, str]:
         if not entry.name.isdigit():
             continue
         try:
-            if os.readlink(entry / "cwd") != str(folder):
+            if (entry / "cwd").readlink() != folder:
                 continue
             program, *arguments = (entry / "cmdline").read_bytes().decode().split("\0")
         except OSError:

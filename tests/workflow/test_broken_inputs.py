@@ -168,7 +168,6 @@ def test_a_broken_input_is_named_in_one_line(worker: Worker, rule: str, tmp_path
                 with spoiled(file, harm, tmp_path / "kept"):
                     answer = worker.run(rule)
                 if answer["code"] == 0:
-                    print("UNHARMED", rule, file, harm)
                     assert answer["written"] == expected
                     assert (worker.folder / path).is_dir(), f"{path} is not read"
                 else:

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import runpy
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,7 @@ from snakemake.utils import update_config
 pytestmark = pytest.mark.xdist_group("config")
 
 ROOT = Path(__file__).parent.parent.parent
-COMMON = compile((ROOT / "workflow/rules/common.smk").read_text(), "common.smk", "exec")
+COMMON = str(ROOT / "workflow/rules/common.smk")
 PRESETS = ("smoke", "adder", "own-files", "bakeoff", "gpt2-cnn_dailymail")
 VALUES = [
     None,
@@ -76,9 +77,10 @@ def taken(config: dict[str, Any]) -> dict[str, Any] | None:
         current_basedir=LocalSourceFile(str(ROOT / "workflow/rules")),
         sourcecache=SimpleNamespace(open=lambda file: file.get_path_or_uri(secret_free=True)),
     )
-    shared = {"config": config, "workflow": workflow}
     try:
-        exec(COMMON, shared)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", "")  # which grows with every reading
+            shared = runpy.run_path(COMMON, {"config": config, "workflow": workflow})
     except WorkflowError as error:
         message = str(error)
         assert message.startswith("config: "), message

@@ -1,5 +1,6 @@
 """Killed anywhere, the same command goes on where it stopped and ends in the same bytes."""
 
+import logging
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ pytestmark = [
 ]
 CELL = "small/newswire"
 SEED = 5
+log = logging.getLogger(__name__)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -49,6 +51,6 @@ def test_thirty_kills_over_the_whole_run_end_in_the_same_bytes(make_copy, finish
     quota = {"training": 9, "attribution": 6, "generation": 6, "table": 5, "write": 8, "snakemake": 5}
     killer = Killer(copy.folder, quota, SEED)
     killer.run()
-    print(f"{killer.delivered.total()} kills in {killer.runs} runs: {dict(killer.delivered)}")
+    log.info("%d kills in %d runs: %s", killer.delivered.total(), killer.runs, dict(killer.delivered))
     assert killer.delivered.total() >= 30 and all(killer.delivered[kind] for kind in quota)
     check_same(copy.folder, contents(finished))

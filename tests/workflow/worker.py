@@ -9,6 +9,7 @@ import io
 import json
 import os
 import resource
+import runpy
 import sys
 import time
 import traceback
@@ -61,7 +62,7 @@ def run(job: Any, largest_file: int | None) -> dict[str, Any]:
             resource.setrlimit(
                 resource.RLIMIT_FSIZE, (limits[0] if largest_file is None else largest_file, limits[1])
             )
-            exec(compile(script.read_text(), script, "exec"), {"snakemake": SimpleNamespace(**given)})
+            runpy.run_path(str(script), {"snakemake": SimpleNamespace(**given)}, "__main__")
             code, message = 0, ""
         except SystemExit as end:
             code, message = 1, str(end.code)
