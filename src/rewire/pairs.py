@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
 from rewire.batches import Batches
 from rewire.errors import InputError
+from rewire.pair_schema import SCHEMA
 from rewire.tables import read_table
 from rewire.token_strings import encode_pairs, single_tokens
 
@@ -212,14 +214,39 @@ class Targets:
 
 
 def read_pairs(path: str | Path) -> tuple[list[str], TokenPairs]:
-    """The ids and the token pairs of a table written by ``pair_table.write_pairs``; the targets are the summary."""
-    rows = read_table(path, ("id", "clean", "corrupted", "target_start")).to_pylist()
-    if not rows:
-        raise InputError(f"{path}: no pairs")
+    """The ids and the token pairs of a table written by ``pair_table.write_pairs``; the targets are the summary.
+
+    Errors: InputError that names the file and the column or example: missing, of another type, pairs that do not fit.
+    """
+    rows = checked_rows(path, ("id", "clean", "corrupted", "target_start"))
     lengths = torch.tensor([len(row["clean"]) for row in rows])
     clean, corrupted = (torch.zeros(len(rows), int(lengths.max()), dtype=torch.long) for _ in range(2))
     for i, row in enumerate(rows):
+        if len(row["corrupted"]) != lengths[i]:
+            raise InputError(
+                f"{path}: example {i}: {lengths[i]} clean and {len(row['corrupted'])} corrupted tokens"
+            )
         clean[i, : lengths[i]] = torch.tensor(row["clean"])
         corrupted[i, : lengths[i]] = torch.tensor(row["corrupted"])
     targets = lengths - torch.tensor([row["target_start"] for row in rows])
-    return [row["id"] for row in rows], TokenPairs(clean, corrupted, lengths, targets)
+    try:
+        return [row["id"] for row in rows], TokenPairs(clean, corrupted, lengths, targets)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def checked_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Those columns of a table of pairs, as rows; InputError unless they have values of their types everywhere."""
+    table = read_table(path, columns)
+    if not table.num_rows:
+        raise InputError(f"{path}: no pairs")
+    checked = {}
+    for name in columns:
+        try:
+            column = table[name].combine_chunks().cast(SCHEMA.field(name).type)
+        except pa.ArrowException as error:
+            raise InputError(f"{path}: column {name!r}: {str(error).splitlines()[0]}") from error
+        if column.null_count or (pa.types.is_list(column.type) and column.flatten().null_count):
+            raise InputError(f"{path}: column {name!r} has values that are missing")
+        checked[name] = column
+    return pa.table(checked).to_pylist()
