@@ -160,6 +160,8 @@ def check_weights(directory: Path, allow_pickle: bool) -> None:
     if not (directory / "config.json").is_file():
         raise InputError(f"{directory}: not a model directory, it has no config.json")
     if any(directory.glob("*.safetensors")):
+        if (broken := broken_file(directory)) != directory:  # transformers passes over some of them
+            raise InputError(f"{broken}: not a readable {broken.suffix.removeprefix('.')} file")
         return
     pickles = sorted(file.name for file in [*directory.glob("*.bin"), *directory.glob("*.pt")])
     if pickles and not allow_pickle:

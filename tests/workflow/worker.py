@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import torch
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
@@ -50,11 +51,11 @@ def run(job: Any, largest_file: int | None) -> dict[str, Any]:
     ``largest_file``: bytes at which a file takes no more, as on a full disk.
     """
     script = Path("workflow/scripts") / Path(str(job.rule.script)).name
-    given = {
-        name: getattr(job, name) for name in ("input", "output", "params", "wildcards", "log", "threads")
-    }
+    given = {name: getattr(job, name)._plainstrings() for name in ("input", "output", "log")}
+    given |= {"params": job.params, "wildcards": job.wildcards, "threads": job.threads}
     for path in map(Path, [*map(str, job.output), *map(str, job.log)]):
         path.parent.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(job.threads)  # in a process of its own it would read that from the environment
     said, started = io.StringIO(), time.perf_counter()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):

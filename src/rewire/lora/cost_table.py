@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rewire.errors import InputError
 from rewire.whole_file import replacing_file
 
 COLUMNS = ("strategy", "seed", "learning_rate", "steps", "seconds", "peak_memory_mb", "device")
@@ -21,5 +22,13 @@ def write_costs(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_costs(path: str | Path) -> list[dict[str, str]]:
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+    """The rows of a table of ``write_costs``. Errors: InputError that names a file that is none."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, delimiter="\t")
+            rows = list(table)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if tuple(table.fieldnames or ()) != COLUMNS or any(None in row.values() for row in rows):
+        raise InputError(f"{path}: not a table of costs, with the columns {', '.join(COLUMNS)}")
+    return rows
