@@ -66,7 +66,7 @@ def refusal(error: Exception) -> str | None:
         return os.strerror(error.errno) if error.errno else str(error).splitlines()[0]
     if found := re.search(r"([^:\"]+) \(os error \d+\)", str(error)):
         return found[1].strip()
-    if "PytorchStreamWriter" in str(error):
+    if any(words in str(error) for words in ("PytorchStreamWriter", "inline_container.cc", "iostream error")):
         return "the disk takes no more"
     return None
 
