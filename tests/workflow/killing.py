@@ -79,6 +79,10 @@ class Killer:
             if wanted and now > end:
                 os.killpg(process.pid, signal.SIGKILL)
                 self.delivered["snakemake"] += 1
+                process.wait()
+                while jobs_in(self.folder):  # its jobs are of the group and end with it
+                    assert time.monotonic() < now + 10
+                    time.sleep(0.05)
                 return
             running = jobs_in(self.folder)
             for pid, script in running.items():
@@ -93,7 +97,8 @@ class Killer:
                     if self.left("write") and is_writing(pid):
                         self.kill(pid, "write")
                         writers = []
-            time.sleep(0.01)
+            if not writers:
+                time.sleep(0.05)
 
     def fate(self, script: str, now: float) -> tuple[str, float]:
         """Why and when a job that has just started is to be killed; never, where its kind has had its share."""
