@@ -66,9 +66,10 @@ def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
     for text in figure.findobj(Text):
         text.set_text(printable(text.get_text()))
     settle_layout(figure)
-    with replacing_file(png) as first, replacing_file(svg) as second:
-        for kind, partial in (("png", first), ("svg", second)):
-            figure.savefig(partial, format=kind, dpi=DPI, metadata=metadata[kind])
+    with replacing_file(png) as partial:
+        figure.savefig(partial, format="png", dpi=DPI, metadata=metadata["png"])
+        with replacing_file(svg) as other:
+            figure.savefig(other, format="svg", dpi=DPI, metadata=metadata["svg"])
 
 
 def printable(text: str) -> str:
