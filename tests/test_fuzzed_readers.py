@@ -3,6 +3,8 @@
 import csv
 import json
 import math
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,17 @@ from rewire.tables import read_table, write_table
 
 ENDINGS = ("json", "jsonl", "csv", "parquet")
 PLAIN = [None, True, 0, -1, 10**20, 0.5, 1e300, math.nan, -math.inf, "", "\ud800", "text", [], {}, [[1]]]
+
+
+MOST = 16 * 10**9  # bytes: a reader that believes a size in its file must not take the machine with it
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded() -> Iterator[None]:
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def fuzzed(usual: int, nightly: int) -> Any:
