@@ -48,7 +48,9 @@ localrules:
 
 onstart:
     if os.path.isdir("results") and not os.access("results", os.W_OK):
-        raise WorkflowError("results: the folder is read-only, nothing can be written")
+        raise WorkflowError(
+            "results: the folder is read-only, nothing can be written"
+        )
 
 
 include: "workflow/rules/resources.smk"
