@@ -26,9 +26,9 @@ def read_costs(path: str | Path) -> list[dict[str, str]]:
     try:
         with Path(path).open(newline="", encoding="utf-8") as file:
             table = csv.DictReader(file, delimiter="\t")
-            rows = list(table)
+            names, rows = tuple(table.fieldnames or ()), list(table)
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read: {error}") from error
-    if tuple(table.fieldnames or ()) != COLUMNS or any(None in row.values() for row in rows):
+    if names != COLUMNS or any(None in row.values() for row in rows):
         raise InputError(f"{path}: not a table of costs, with the columns {', '.join(COLUMNS)}")
     return rows
