@@ -162,7 +162,7 @@ RULES = EVERY_JOB.keys() - {"all"}
 # jobs that run to their end where a file is spoiled that they do not read
 LONG = {
     "finetune", "tune_strategy", "train_adapter", "build_continuations", "compare_with_base", "compare_with_last",
-    "test_robustness", "test_circuit", "evaluate_circuit", "draw_bakeoff_losses",
+    "test_robustness", "test_circuit", "evaluate_circuit", "draw_bakeoff_losses", "keep_step",
 }  # fmt: skip
 
 
