@@ -49,6 +49,13 @@ localrules:
     claims,
 
 
+onstart:
+    if os.path.isdir("results") and not os.access("results", os.W_OK):
+        raise WorkflowError(
+            "results: the folder is read-only, nothing can be written"
+        )
+
+
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/articles.smk"
 include: "workflow/rules/checkpoints.smk"
@@ -61,6 +68,7 @@ include: "workflow/rules/evolution.smk"
 include: "workflow/rules/robustness.smk"
 include: "workflow/rules/summaries.smk"
 include: "workflow/rules/lora.smk"
+include: "workflow/rules/studies.smk"
 include: "workflow/rules/probes.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 PRETRAINING, NEWSWIRE, TUNING = "models.small.pretraining.", "datasets.newswire.", "checkpoints.training."
 TARGETED, CLAIM = "lora.strategies.targeted.", "claims.gpt2-finetuning-learns."
-PRETRAIN, FINETUNE, ARTICLES = {"pretrain"}, {"finetune"}, {"write_articles"}
+PRETRAIN, FINETUNE, ARTICLES = {"pretrain"}, {"finetune", "keep_step"}, {"write_articles"}
 # what orders the checkpoints by their steps
 BY_STEP = {
     "compare_circuits", "follow_training", "draw_layers", "draw_faithfulness", "draw_areas", "draw_circuit_evolution",
@@ -54,10 +54,7 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     NEWSWIRE + "rows.test": (21, ARTICLES),
     NEWSWIRE + "seed": (1, ARTICLES),
     NEWSWIRE + "options": ({"sentences": 5}, ARTICLES),
-    "checkpoints.steps": (
-        [15],
-        (FINETUNE | BY_STEP) - {"finetune"},
-    ),  # which runs for the folder that is missing
+    "checkpoints.steps": ([15], BY_STEP),
     TUNING + "steps": (21, FINETUNE | BY_STEP),
     TUNING + "batch_size": (9, FINETUNE),
     TUNING + "learning_rate": (1e-3, FINETUNE),

@@ -11,7 +11,7 @@ import pytest
 CELL = "small/newswire"
 # every job of the smoke run
 COUNTS = {
-    "write_articles": 3, "pretrain": 1, "finetune": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
+    "write_articles": 3, "pretrain": 1, "finetune": 1, "keep_step": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
     "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_circuit": 8,
     "evaluate_circuit": 3, "test_circuit": 2, "compare_circuits": 1, "test_robustness": 1, "summarize": 2, "rank_layers": 1,
     "tune_strategy": 5, "train_adapter": 5, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
@@ -58,12 +58,17 @@ def edited(file: Path) -> Iterator[None]:
 # a module of the library or a script, every job that an edit plans; selection is imported inside functions too
 EDITS: dict[str, dict[str, int]] = {
     "src/rewire/circuits/selection.py": without(
-        "write_articles pretrain finetune build_pairs build_continuations summarize follow_training",
+        "write_articles pretrain finetune keep_step build_pairs build_continuations summarize follow_training",
         "training layers heads neurons trajectories",
         compare_with_base=1,  # the LoRA model's: layers are ranked anew
     ),
     "src/rewire/lora/bakeoff.py": jobs(*CONTEST),
     "src/rewire/summaries.py": jobs(*SUMMARIES),
+    "src/rewire/statistics.py": without(  # its intervals rank the layers, by which adapters are placed
+        "write_articles pretrain finetune keep_step build_pairs build_continuations measure_pairs summarize",
+        "circuit circuit_evolution",
+        find_circuit=5,
+    ),
     "src/rewire/figures/heads.py": jobs("", "heads"),
     "src/rewire/claims/table.py": jobs(*JUDGED),
     "workflow/scripts/figure_heads.py": jobs("", "heads"),
@@ -87,13 +92,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
         1,
         without(NO_PAIRS, find_circuit=7, evaluate_circuit=2, test_circuit=1, summarize=1),
     ),
-    # a step more: its weights come of a new training, so all that reads a trained checkpoint is planned. A step
-    # fewer: what is left is aggregated anew, nothing is trained
-    "checkpoints.steps": (
-        [10, 15],
-        without(NO_PAIRS, compare_with_base=4, test_circuit=1, summarize=1),
-    ),
-    "pairs.examples": (9, without("write_articles pretrain finetune summarize", "training")),
+    "pairs.examples": (9, without("write_articles pretrain finetune keep_step summarize", "training")),
     "pairs.corruptions": (
         ["mask", "random", "shuffle"],
         jobs("measure_pairs test_robustness judge_claims", "pairs robustness claims", build_pairs=1),
@@ -144,13 +143,22 @@ def test_a_setting_reruns_the_rules_that_read_it_and_what_follows(smoke, key):
     assert smoke.planned(preset=smoke.preset({key: value})) == expected
 
 
+BY_STEP = (
+    "layers trajectories faithfulness areas evolution evolution_layers edge_centric circuit_evolution claims"
+)
+ORDERED = "follow_training compare_circuits judge_claims"  # by the checkpoints' steps
+
+
+def test_a_checkpoint_more_plans_its_own_jobs_and_what_aggregates(smoke):
+    own = dict.fromkeys(("keep_step", "compare_with_base", "find_circuit", "evaluate_circuit"), 1)
+    plan = smoke.plan(preset=smoke.preset({"checkpoints.steps": [10, 15]}))
+    assert plan.jobs == jobs(ORDERED, BY_STEP) | own
+    of_a_checkpoint = [path for path in plan.outputs if "/step-" in path or "/final" in path]
+    assert len(of_a_checkpoint) > 5 and all("/step-000015" in path for path in of_a_checkpoint)
+
+
 def test_a_checkpoint_fewer_trains_nothing(smoke):
-    aggregated = (
-        "layers trajectories faithfulness areas evolution evolution_layers edge_centric circuit_evolution"
-    )
-    assert smoke.planned(preset=smoke.preset({"checkpoints.steps": []})) == jobs(
-        "follow_training compare_circuits judge_claims", f"{aggregated} claims"
-    )
+    assert smoke.planned(preset=smoke.preset({"checkpoints.steps": []})) == jobs(ORDERED, BY_STEP)
 
 
 # a module of the probes and the jobs of the target `probes` that an edit plans

@@ -1,40 +1,5 @@
 """Figures of the probes: results/figures/{model}/{dataset}/probes/{checkpoint}/{study}/{figure}.png, and .svg beside it."""
 
-DRAWN = "results/figures/{model}/{dataset}/probes/{checkpoint}/{study}"
-DRAWN_LOG = "logs/figures/{model}/{dataset}/probes/{checkpoint}/{study}"
-DRAWN_CROSS = "results/figures/{model}/{dataset}/probes/cross-model"
-PROBE_FIGURES = [
-    "positions",
-    "heads",
-    "neurons",
-    "logits",
-    "attention",
-    "pairings",
-]
-
-
-def shown(stem, caption, **labels):
-    """Output of a figure rule of the probes; the PNG goes into the report with its caption."""
-    png = report(
-        f"{stem}.png",
-        caption=f"../report/{caption}.rst",
-        category="Probes",
-        subcategory="{model} on {dataset}",
-        labels=labels,
-    )
-    return {"png": png, "svg": f"{stem}.svg"}
-
-
-def probed(figure):
-    """Output of a figure of one study and checkpoint."""
-    labels = {"figure": figure, "study": "{study}", "checkpoint": "{checkpoint}"}
-    return shown(f"{DRAWN}/{figure}", f"probe_{figure}", **labels)
-
-
-def probe_title(wildcards):
-    """What the figure is of; the checkpoint as its figures call it."""
-    return f"{wildcards.study}, {wildcards.model} ({wildcards.checkpoint}) on {wildcards.dataset}"
-
 
 rule draw_probe_positions:
     """What each layer and token recovers."""

@@ -18,10 +18,7 @@ def read_frame(path: str | Path, columns: Sequence[str], empty: bool = False) ->
 
     Errors: InputError that names the file: not readable, without one of the columns, or without rows (unless ``empty``).
     """
-    table = read_table(path)
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path}: no column {missing[0]!r}; it has {', '.join(table.column_names)}")
+    table = read_table(path, columns)
     if not table.num_rows and not empty:
         raise InputError(f"{path}: the table has no rows, nothing to draw")
     return table.select(list(columns)).to_pandas()
