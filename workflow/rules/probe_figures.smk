@@ -152,7 +152,7 @@ rule draw_cross_pairs:
         code=code("figure_cross_model.py"),
         summary=f"{CROSS_PAIRS}/summary.parquet",
     output:
-        **shown(f"{DRAWN_CROSS}-pairs", "cross_pairs", figure="cross-model, summaries"),
+        **shown(f"{DRAWN_CROSS}-pairs", "cross_pairs", figure="cross-model, pairs"),
     log:
         "logs/figures/{model}/{dataset}/probes/cross-model-pairs.log",
     conda:
@@ -161,7 +161,7 @@ rule draw_cross_pairs:
     resources:
         **on_tables(),
     params:
-        title=lambda wildcards: f"summaries, {title(wildcards)}",
+        title=lambda wildcards: f"pairs, {title(wildcards)}",
     script:
         "../scripts/figure_cross_model.py"
 
