@@ -41,7 +41,8 @@ def test_killed_jobs_end_in_the_same_bytes(clone, finished: Path) -> None:
         (clone.folder / "results" / name).unlink()
     quota = {"training": 1, "attribution": 1, "generation": 1, "write": 1, "snakemake": 1}
     killer = Killer(clone.folder, quota, SEED)
-    killer.run(*(f"results/{name}" for name in [*tables, f"circuits/{CELL}/final/circuit.json"]))
+    targets = [*tables, again[0], f"circuits/{CELL}/final/circuit.json"]
+    killer.run(*(f"results/{name}" for name in targets))
     assert killer.delivered.total() >= 3, killer.delivered
     check_same(clone.folder, contents(finished))
 
