@@ -143,7 +143,9 @@ def test_a_setting_reruns_the_rules_that_read_it_and_what_follows(smoke, key):
     assert smoke.planned(preset=smoke.preset({key: value})) == expected
 
 
-BY_STEP = "layers trajectories faithfulness areas evolution evolution_layers edge_centric circuit_evolution claims"
+BY_STEP = (
+    "layers trajectories faithfulness areas evolution evolution_layers edge_centric circuit_evolution claims"
+)
 ORDERED = "follow_training compare_circuits judge_claims"  # by the checkpoints' steps
 
 
