@@ -28,6 +28,7 @@ def lora(**changes: Any) -> dict[str, Any]:
             "circuit-rank": {"layers": "all", "higher": "circuit", "ratio": 3},
             "circuit-heads": {"heads": "circuit"},
             "unmatched": {"layers": "last", "rank": 3},
+            "stated": {"layers": [1], "modules": ["mlp.c_fc"]},
             "full": {"adapter": False},
         },
         "critical_layers": 1,

@@ -62,6 +62,22 @@ MISTAKES = {
         {"lora": {"strategies": {"mine": {"layers": "best"}}}},
         ["lora.strategies.mine.layers", "'best'"],
     ),
+    "a count of all layers": (
+        {"lora": {"strategies": {"mine": {"layers": "all", "count": 2}}}},
+        ["lora.strategies.mine.count", "no effect"],
+    ),
+    "a ratio without higher": (
+        {"lora": {"strategies": {"standard": {"ratio": 3}}}},
+        ["lora.strategies.standard.ratio", "higher"],
+    ),
+    "a strategy named base": (
+        {"lora": {"strategies": {"base": {}}}},
+        ["lora.strategies.base", "without training"],
+    ),
+    "no strategy left": (
+        {"lora": {"strategies": dict.fromkeys(("full", "standard", "targeted", "circuit", "random"))}},
+        ["lora.strategies"],
+    ),
 }
 
 
@@ -87,3 +103,13 @@ def test_a_mistyped_target_fails_at_once(copy):
     ):
         done = copy.snakemake("--dry-run", target)
         assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr, target
+
+
+def test_a_strategy_can_be_dropped(copy):
+    (copy.folder / "config" / "dropped.yaml").write_text(
+        yaml.safe_dump({"lora": {"strategies": {"targeted": None, "mine": {"layers": [0, 2]}}}})
+    )
+    done = copy.snakemake("--dry-run", "bakeoff", preset="config/dropped.yaml")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    assert "strategy=mine" in output and "strategy=circuit" in output and "strategy=targeted" not in output

@@ -16,8 +16,13 @@ TOLERANCE = 0.01  # trainable parameters match within this share
 Sizes = Mapping[str, tuple[int, int]]  # module name -> (layer, trainable parameters at rank 1)
 
 
-def adapter_sizes(transformer: Any, targets: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Module name -> (layer, parameters at rank 1) of every module of a block that ``targets`` names by its ending."""
+def adapter_sizes(
+    transformer: Any, targets: Sequence[str], key: str = "lora.target_modules"
+) -> dict[str, tuple[int, int]]:
+    """Module name -> (layer, parameters at rank 1) of every module of a block that ``targets`` names by its ending.
+
+    Errors: InputError for a name that no module has; ``key``: what the config calls them.
+    """
     sizes: dict[str, tuple[int, int]] = {}
     endings: set[str] = set()
     for name, module in transformer.named_modules():
@@ -30,9 +35,7 @@ def adapter_sizes(transformer: Any, targets: Sequence[str]) -> dict[str, tuple[i
             sizes[name] = (int(layer.group(1)), sum(weight.shape))
     for target in targets:
         if not any(name.endswith("." + target) for name in sizes):
-            raise InputError(
-                f"lora.target_modules: no module {target!r}; the model has {', '.join(sorted(endings))}"
-            )
+            raise InputError(f"{key}: no module {target!r}; the model has {', '.join(sorted(endings))}")
     return sizes
 
 
