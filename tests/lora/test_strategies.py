@@ -76,6 +76,11 @@ def test_random_layers(layers: int, data: st.DataObject, seed: int) -> None:
     assert found == choose_layers("random", layers, count, empty(), seed)
 
 
+def test_draws_differ_until_there_are_no_others() -> None:
+    draws = [tuple(choose_layers("random", 5, 2, empty(), number)) for number in range(12)]
+    assert len(set(draws[:10])) == len(set(draws)) == 10
+
+
 def test_every_layer_is_drawn_about_equally_often() -> None:
     drawn = [layer for seed in range(600) for layer in choose_layers("random", 4, 1, CRITICALITY, seed)]
     assert all(100 < drawn.count(layer) < 200 for layer in range(4))  # 150 expected, standard deviation 11

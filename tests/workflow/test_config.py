@@ -74,6 +74,10 @@ MISTAKES = {
         {"lora": {"strategies": {"base": {}}}},
         ["lora.strategies.base", "without training"],
     ),
+    "summaries of articles that chose rates": (
+        {"summaries": {"split": "validation"}, "pairs": {"split": "test"}},
+        ["summaries.split", "'validation'"],
+    ),
     "no strategy left": (
         {"lora": {"strategies": dict.fromkeys(("full", "standard", "targeted", "circuit", "random"))}},
         ["lora.strategies"],

@@ -14,7 +14,7 @@ COUNTS = {
     "write_articles": 3, "pretrain": 1, "finetune": 1, "keep_step": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
     "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_circuit": 8,
     "evaluate_circuit": 3, "test_circuit": 2, "compare_circuits": 1, "test_robustness": 1, "summarize": 2, "rank_layers": 1,
-    "tune_strategy": 5, "train_adapter": 5, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
+    "tune_strategy": 5, "train_adapter": 4, "tune_draw": 1, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
     "judge_claims": 1,
 }  # fmt: skip
 FIGURES = (
@@ -108,7 +108,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
     "lora.alpha": (0.01, jobs(*CONTEST)),
     "lora.seeds": (
         [0, 1, 2],
-        jobs(*CONTEST, train_adapter=5, summarize_adapter=5, add_costs=1),
+        jobs(*CONTEST, train_adapter=4, tune_draw=1, summarize_adapter=5, add_costs=1),
     ),
     "lora.strategies.last": (
         {"layers": "last"},

@@ -78,10 +78,10 @@ if config["circuits"]["corruption"] not in CORRUPTIONS:
         f"is not in pairs.corruptions ({', '.join(CORRUPTIONS)})"
     )
 JUDGED = config["summaries"]["split"]
-if JUDGED in ("train", config["pairs"]["split"]):
+if JUDGED in ("train", "validation", config["pairs"]["split"]):
     raise WorkflowError(
-        f"config: summaries.split: {JUDGED!r} is used for training or pairs too; "
-        "summaries are judged on articles that chose nothing"
+        f"config: summaries.split: {JUDGED!r} is used for training, for choosing learning rates and steps, or for "
+        "pairs too; summaries are judged on articles that chose nothing"
     )
 STEPS = config["checkpoints"]["steps"]
 LAST = config["checkpoints"]["training"]["steps"]

@@ -27,12 +27,12 @@ class Plan:
 
 
 def make_plan(
-    transformer: Any, settings: Mapping[str, Any], name: str, criticality: pa.Table, draw: int
+    transformer: Any, settings: Mapping[str, Any], name: str, criticality: pa.Table | None, draw: int
 ) -> Plan:
     """The plan of strategy ``name`` of the config's lora section ``settings``.
 
     The trainable parameters match, within 1 %, those of ``settings["rank"]`` on all target modules of all layers,
-    unless the strategy states its rank. ``draw``: number of the random draw.
+    unless the strategy states its rank. ``criticality``: None where the strategy does not ask for it. ``draw``: number of the random draw.
     Errors: InputError for a strategy that does not fit the model, or a budget that cannot be matched.
     """
     strategy = read_strategy(settings, name)
@@ -40,6 +40,7 @@ def make_plan(
     n_layers = transformer.config.num_hidden_layers
     if not strategy.adapter:
         return Plan(list(range(n_layers)), {}, total, 0)
+    criticality = pa.table({}) if criticality is None else criticality
     mine = f"lora.strategies.{name}"
     everything = adapter_sizes(transformer, *targets(strategy, settings, f"{mine}.modules"))
     heads: list[Head] = []

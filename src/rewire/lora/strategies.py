@@ -179,7 +179,10 @@ def extremes(values: Mapping[Place, float], count: int, least: bool) -> list[Pla
 
 
 def random_layers(n_layers: int, count: int, draw: int) -> list[int]:
-    """Draw number ``draw`` of ``count`` layers; no draw repeats one before it as long as there are others left."""
+    """Draw number ``draw``, from 0, of ``count`` layers; none repeats one before it as long as there are others left.
+
+    Time grows with the number of the draw: it is a place in the list of seeds, never a seed.
+    """
     source = random.Random("lora layers")
     draws: list[list[int]] = []
     while len(draws) <= draw:
