@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rewire.lora.budget import adapter_sizes, matched_ranks, parameters, weighted_ranks
 from rewire.lora.declared import ALL
-from rewire.lora.heads import Live, live_parts, live_sizes
+from rewire.lora.heads import Live, live_parts, live_sizes, rank_caps
 from rewire.lora.strategies import Head, Strategy, choose_heads, choose_layers, read_strategy, stated_layers
 
 
@@ -62,7 +62,7 @@ def make_plan(
     if strategy.rank is None:
         standard = adapter_sizes(transformer, settings["target_modules"])
         budget = settings["rank"] * sum(unit for _, unit in standard.values())
-        ranks = matched_ranks(sizes, budget, weights)
+        ranks = matched_ranks(sizes, budget, weights, rank_caps(transformer, sizes, live))
     else:
         ranks = weighted_ranks(sizes, strategy.rank, weights)
     layers = sorted({layer for layer, _ in sizes.values()})
