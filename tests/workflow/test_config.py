@@ -1,7 +1,11 @@
 """The config: presets build, mistakes are one line that names the culprit."""
 
+from pathlib import Path
+
 import pytest
 import yaml
+
+ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.xdist_group("config")
 
@@ -107,6 +111,19 @@ def test_a_mistyped_target_fails_at_once(copy):
     ):
         done = copy.snakemake("--dry-run", target)
         assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr, target
+
+
+@pytest.mark.parametrize("preset", ["", "bakeoff", "own-files"])
+def test_a_killed_run_resumes_and_early_stopping_can_stop(preset):
+    """Both need more than one stop on the way: a save before the end, and a validation after patience is over."""
+    lora = yaml.safe_load((ROOT / "config/config.yaml").read_text())["lora"]
+    training = lora.pop("training")
+    if preset:
+        on_top = yaml.safe_load((ROOT / f"config/{preset}.yaml").read_text())["lora"]
+        training |= on_top.pop("training", {})
+        lora |= on_top
+    assert training["resume_every"] < training["steps"]
+    assert lora["validate_every"] * lora["patience"] < training["steps"]
 
 
 def test_a_strategy_can_be_dropped(copy):
