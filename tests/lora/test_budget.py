@@ -67,6 +67,13 @@ def test_equal_layers_get_equal_ranks_largest_remainder_first() -> None:
     assert list(matched_ranks(three, 800, {}).values()) == [2, 2, 1, 1, 1, 1]
 
 
+def test_a_module_whose_share_is_below_rank_1_does_not_rise() -> None:
+    """0.88 and 1.75 of layers 0 and 1: rank 2 on layer 0 would be more than twice its share."""
+    sizes = {"h.0.a": (0, 1), "h.0.b": (0, 1), "h.1.a": (1, 1), "h.1.b": (1, 2)}
+    with pytest.raises(InputError, match=r"give 7 .* ranks 1 to 2, give 6$"):
+        matched_ranks(sizes, 7, {0: 0.5})
+
+
 def test_a_rank_is_no_larger_than_its_matrix(gpt2: Any) -> None:
     two = {"h.0.a": (0, 10), "h.0.b": (0, 30)}
     assert matched_ranks(two, 400, {}, {"h.0.a": 4, "h.0.b": 99}) == {"h.0.a": 4, "h.0.b": 12}

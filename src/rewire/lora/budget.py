@@ -128,7 +128,12 @@ def filled(
     """
     ranks = {name: lowest_rank(share) for name, share in ideal.items()}
     missing, bound = budget - parameters(sizes, ranks), TOLERANCE * budget
-    can_rise = {name for name in sizes if ranks[name] < caps.get(name, math.inf)}
+    can_rise = {
+        name
+        for name, rank in ranks.items()
+        if rank < caps.get(name, math.inf)
+        and rank <= ideal[name] + ROUNDING  # rank 1 may be more than its share
+    }
     for group in groups:
         left = missing - sum(sizes[name][1] for name in group)
         if not group <= can_rise or abs(left) >= abs(missing):
