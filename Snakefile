@@ -46,6 +46,13 @@ localrules:
     claims,
 
 
+onstart:
+    if os.path.isdir("results") and not os.access("results", os.W_OK):
+        raise WorkflowError(
+            "results: the folder is read-only, nothing can be written"
+        )
+
+
 include: "workflow/rules/resources.smk"
 include: "workflow/rules/articles.smk"
 include: "workflow/rules/checkpoints.smk"

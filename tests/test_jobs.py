@@ -104,3 +104,31 @@ def test_the_log_names_the_cluster_job(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     _, log = run(tmp_path, "pass")
     assert "threads 3, CUDA_VISIBLE_DEVICES 1, Slurm job 12 in partition gpu" in log
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("OSError(28, 'No space', 'results/a/b')", "Error: results/a/b: No space left on device\n"),
+        ("OSError(30, 'x')", "Error: a file: Read-only file system\n"),
+        ("PermissionError(13, 'x', 'results/a')", "Error: results/a: Permission denied\n"),
+    ],
+)
+def test_a_disk_that_takes_no_more_is_one_line(tmp_path: Path, raised: str, said: str) -> None:
+    done, log = run(tmp_path, f"raise {raised}")
+    assert (done.returncode, done.stderr) == (1, said)
+    assert said.strip() in log and "Traceback" not in log
+
+
+def test_a_file_that_is_missing_keeps_its_traceback(tmp_path: Path) -> None:
+    done, _ = run(tmp_path, "open('absent')")
+    assert done.returncode == 1 and "Traceback" in done.stderr
+
+
+def test_a_log_that_takes_no_more_ends_no_job(tmp_path: Path) -> None:
+    done, _ = run(
+        tmp_path,
+        "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))\n"
+        "logging.getLogger('rewire').info('x' * 1000)",
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "after\n", "")

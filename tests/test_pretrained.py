@@ -117,6 +117,26 @@ def test_truncated_weights(folder: Path, keep: int) -> None:
     assert str(folder) in refused(lambda: load_transformer(folder))
 
 
+def test_weights_that_lack_a_tensor_are_refused(folder: Path) -> None:
+    """transformers would make them up at random."""
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(folder / "model.safetensors")
+    del weights["transformer.h.1.mlp.c_fc.weight"], weights["transformer.ln_f.bias"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    said = refused(lambda: load_transformer(folder))
+    assert said == f"{folder}: its weights lack transformer.h.1.mlp.c_fc.weight and 1 others"
+
+
+@pytest.mark.parametrize(
+    "name", ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"]
+)
+@pytest.mark.parametrize("content", [b"", b'{"a": ', b"\xff\xfe"])
+def test_a_broken_file_of_a_model_is_named(folder: Path, name: str, content: bytes) -> None:
+    (folder / name).write_bytes(content)
+    assert f"{folder / name}: " in refused(lambda: load_transformer(folder))
+
+
 @pytest.mark.parametrize(
     "config", ["{", "{}", '{"model_type": "nonsense"}', '{"model_type": "t5"}', '{"model_type": "vit"}']
 )

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from rewire.errors import InputError
 from rewire.memory import peak_memory
 
 messages = logging.getLogger("rewire.jobs")
+# what an operating system answers where no program is to blame
+REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
@@ -20,7 +24,8 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
 
     Import numeric libraries inside the block: they read the number of threads when they are imported.
     The log begins with what the job was given and ends with its peak memory, however it ends.
-    An InputError ends the process with exit code 1 and its message; any other exception keeps its traceback.
+    An InputError ends the process with exit code 1 and its message, and so does a file system that is full or read-only;
+    any other exception keeps its traceback.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -32,17 +37,28 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     for noisy in ("httpx", "filelock", "matplotlib", "fontTools", "datasets", "transformer_lens"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     messages.info("%s", allocation(threads))
+    logging.raiseExceptions = False  # a log that takes no more is no reason to fail
     try:
         yield
     except InputError as error:
-        line = " ".join(str(error).split())  # text from data may hold line breaks
-        logging.getLogger("rewire").error("Error: %s", line)
-        sys.exit(f"Error: {line}")
+        end(str(error))
+    except OSError as error:
+        if error.errno in REFUSED:
+            end(f"{error.filename or 'a file'}: {os.strerror(error.errno)}")
+        logging.getLogger("rewire").exception("the job failed")
+        raise
     except Exception:
         logging.getLogger("rewire").exception("the job failed")
         raise
     finally:
         messages.info("peak memory %d MB", peak_memory() // 10**6)  # as ``mem_mb`` counts
+
+
+def end(message: str) -> NoReturn:
+    """Log ``message``, say it on stderr, both in one line, and exit with code 1."""
+    line = " ".join(message.split())  # text from data may hold line breaks
+    logging.getLogger("rewire").error("Error: %s", line)
+    sys.exit(f"Error: {line}")
 
 
 def allocation(threads: int) -> str:

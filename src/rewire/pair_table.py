@@ -37,7 +37,7 @@ def write_pairs(
     Columns: token ids of both runs, where the targets start, replaced and sentence spans, each sentence's score.
     """
     reader, context = load_tokenizer(base), context_of(base)
-    rows = read_table(articles).to_pylist()
+    rows = read_table(articles, ("id", "article", "summary")).to_pylist()
     built = [pair_tasks.build(task, reader, row, context, language) for row in rows]
     if mode == "resample" and len(built) < 2:
         raise InputError(f"{articles}: resample takes tokens of another article, and there is only one")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pyarrow as pa
 import torch
 from torch import Tensor
 
+from rewire.batches import Batches
 from rewire.errors import InputError
+from rewire.pair_schema import SCHEMA
 from rewire.tables import read_table
 from rewire.token_strings import encode_pairs, single_tokens
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, init=False)
@@ -106,14 +111,23 @@ class TokenPairs:
 
         Yields the examples' indices (int64 [n]) and the examples.
         """
+        yield from self.in_batches(tokens, lambda _, batch: batch, "pairs")
+
+    def in_batches(
+        self, tokens: int, work: Callable[[Tensor, TokenPairs], Result], what: str
+    ) -> Iterator[tuple[Tensor, Result]]:
+        """The indices of each of ``batches``, and what ``work`` makes of them and their examples.
+
+        A batch that does not fit in memory is halved and done again: see ``rewire.batches``, also for ``what``.
+        """
         order = torch.sort(self.lengths, stable=True).indices.tolist()
-        batch: list[int] = []
-        for i in order:
-            if batch and int(self.lengths[i]) * (len(batch) + 1) > tokens:
-                yield torch.tensor(batch), self.subset(torch.tensor(batch))
-                batch = []
-            batch.append(i)
-        yield torch.tensor(batch), self.subset(torch.tensor(batch))
+
+        def of_examples(batch: list[int]) -> Result:
+            index = torch.tensor(batch)
+            return work(index, self.subset(index))
+
+        for batch, result in Batches(tokens, what).run(order, self.lengths.tolist(), of_examples):
+            yield torch.tensor(batch), result
 
     def window_start(self) -> int:
         """First position that matters: the first differing token or the first position a target is read from.
@@ -200,14 +214,39 @@ class Targets:
 
 
 def read_pairs(path: str | Path) -> tuple[list[str], TokenPairs]:
-    """The ids and the token pairs of a table written by ``pair_table.write_pairs``; the targets are the summary."""
-    rows = read_table(path).to_pylist()
-    if not rows:
-        raise InputError(f"{path}: no pairs")
+    """The ids and the token pairs of a table written by ``pair_table.write_pairs``; the targets are the summary.
+
+    Errors: InputError that names the file and the column or example: missing, of another type, pairs that do not fit.
+    """
+    rows = checked_rows(path, ("id", "clean", "corrupted", "target_start"))
     lengths = torch.tensor([len(row["clean"]) for row in rows])
     clean, corrupted = (torch.zeros(len(rows), int(lengths.max()), dtype=torch.long) for _ in range(2))
     for i, row in enumerate(rows):
+        if len(row["corrupted"]) != lengths[i]:
+            raise InputError(
+                f"{path}: example {i}: {lengths[i]} clean and {len(row['corrupted'])} corrupted tokens"
+            )
         clean[i, : lengths[i]] = torch.tensor(row["clean"])
         corrupted[i, : lengths[i]] = torch.tensor(row["corrupted"])
     targets = lengths - torch.tensor([row["target_start"] for row in rows])
-    return [row["id"] for row in rows], TokenPairs(clean, corrupted, lengths, targets)
+    try:
+        return [row["id"] for row in rows], TokenPairs(clean, corrupted, lengths, targets)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def checked_rows(path: str | Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Those columns of a table of pairs, as rows; InputError unless they have values of their types everywhere."""
+    table = read_table(path, columns)
+    if not table.num_rows:
+        raise InputError(f"{path}: no pairs")
+    checked = {}
+    for name in columns:
+        try:
+            column = table[name].combine_chunks().cast(SCHEMA.field(name).type)
+        except pa.ArrowException as error:
+            raise InputError(f"{path}: column {name!r}: {str(error).splitlines()[0]}") from error
+        if column.null_count or (pa.types.is_list(column.type) and column.flatten().null_count):
+            raise InputError(f"{path}: column {name!r} has values that are missing")
+        checked[name] = column
+    return pa.table(checked).to_pylist()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from rewire.errors import InputError
 
@@ -62,10 +64,11 @@ def load_transformer(
     options: dict[str, Any] = {"use_safetensors": None if allow_pickle else True}
     if dtype is not None:
         options["dtype"] = dtype
-    try:
-        model = AutoModelForCausalLM.from_pretrained(source, **options)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise InputError(explain(source, "model", error)) from error
+    with explaining(source, "model"):
+        read: Any = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+    model, loaded = read
+    if missing := sorted(loaded["missing_keys"]):  # transformers would go on with random ones
+        raise InputError(f"{source}: its weights lack {missing[0]} and {len(missing) - 1} others")
     fuse_activations(model)
     return (model if adapter is None else merge_adapter(model, expand(adapter), allow_pickle)).eval()
 
@@ -91,10 +94,8 @@ def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
     folder = Path(adapter)
     if folder.is_dir() and not (folder / "adapter_model.safetensors").is_file() and not allow_pickle:
         raise InputError(f"{adapter}: no adapter_model.safetensors (a pickle can run code and is refused)")
-    try:
+    with explaining(adapter, "adapter"):
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise InputError(explain(adapter, "adapter", error)) from error
 
 
 def context_length(transformer: PreTrainedModel) -> int:
@@ -115,10 +116,8 @@ def load_config(source: str | Path) -> Any:
     from transformers import AutoConfig
 
     source = expand(source)
-    try:
+    with explaining(source, "config"):
         return AutoConfig.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise InputError(explain(source, "config", error)) from error
 
 
 def context_of(source: str | Path) -> int:
@@ -147,10 +146,8 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     bare = (directory / "vocab.json").is_file() and not (directory / "tokenizer_config.json").is_file()
     # vocab.json and merges.txt alone do not say what they are: GPT-2's byte-level BPE is kept that way
     loader = GPT2Tokenizer if bare and not (directory / "config.json").is_file() else AutoTokenizer
-    try:
+    with explaining(source, "tokenizer"):
         tokenizer = loader.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        raise InputError(explain(source, "tokenizer", error)) from error
     if tokenizer.eos_token_id is None:
         raise InputError(f"{source}: the tokenizer has no end-of-sequence token (eos_token)")
     return tokenizer
@@ -163,6 +160,8 @@ def check_weights(directory: Path, allow_pickle: bool) -> None:
     if not (directory / "config.json").is_file():
         raise InputError(f"{directory}: not a model directory, it has no config.json")
     if any(directory.glob("*.safetensors")):
+        if (broken := broken_file(directory)) != directory:  # transformers passes over some of them
+            raise InputError(f"{broken}: not a readable {broken.suffix.removeprefix('.')} file")
         return
     pickles = sorted(file.name for file in [*directory.glob("*.bin"), *directory.glob("*.pt")])
     if pickles and not allow_pickle:
@@ -174,10 +173,22 @@ def check_weights(directory: Path, allow_pickle: bool) -> None:
         raise InputError(f"{directory}: the directory holds no weights (*.safetensors)")
 
 
+@contextmanager
+def explaining(source: str | Path, what: str) -> Iterator[None]:
+    """InputError in place of whatever a loader raises: bytes at random make it raise anything."""
+    try:
+        yield
+    except Exception as error:
+        raise InputError(explain(source, what, error)) from error
+
+
 def explain(source: str | Path, what: str, error: Exception) -> str:
     """One line on why ``source`` could not be loaded."""
     if Path(source).exists():
-        return f"{source}: cannot load the {what}: {(str(error).splitlines() or [type(error).__name__])[0]}"
+        reason = (str(error).strip().splitlines() or [""])[0]
+        if not isinstance(error, (OSError, ValueError, SafetensorError)):  # a bare key, or nothing at all
+            reason = f"{type(error).__name__}: {reason}"
+        return f"{broken_file(Path(source))}: cannot load the {what}: {reason}"
     if what == "model" and in_cache(str(source)):
         return (
             f"{what} {source!r}: it is in the Hub cache, but not as safetensors; weights in a pickle can run code and are "
@@ -188,6 +199,19 @@ def explain(source: str | Path, what: str, error: Exception) -> str:
         f"{what} {source!r}: not a directory, not in the local Hub cache, and not to be had from the Hub ({first}); on a "
         f"machine with a network run 'hf download {source}', then set HF_HUB_OFFLINE=1 here"
     )
+
+
+def broken_file(folder: Path) -> Path:
+    """The first file of ``folder`` that is not what its name says, JSON or safetensors; the folder if there is none."""
+    for file in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")]):
+        try:
+            if file.suffix == ".json":
+                json.loads(file.read_text())
+            else:
+                safe_open(file, framework="numpy")
+        except (OSError, ValueError, SafetensorError):
+            return file
+    return folder
 
 
 def in_cache(source: str) -> bool:

@@ -288,7 +288,7 @@ def noisy_pairs(table: str | Path, share: float, seed: int) -> TokenPairs:
     """
     if not 0 < share <= 1:
         raise InputError(f"a noise share of {share}: above 0, at most 1")
-    rows = read_table(table).to_pylist()
+    rows = read_table(table, ("id", "clean", "sentence_spans")).to_pylist()
     ends = [row["sentence_spans"][-1][1] for row in rows]
     corpus = [token for row, end in zip(rows, ends, strict=True) for token in row["clean"][:end]]
     _, pairs = read_pairs(table)

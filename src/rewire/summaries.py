@@ -12,6 +12,7 @@ import sentencex
 import torch
 
 from rewire import prompts
+from rewire.batches import Batches
 from rewire.errors import InputError
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.progress import bar
@@ -45,7 +46,7 @@ def write_summaries(
     tokenizer = load_tokenizer(model)
     if torch.cuda.is_available():
         transformer = transformer.to("cuda")
-    rows = read_table(articles).slice(0, settings["examples"]).to_pylist()
+    rows = read_table(articles, ("id", "article", "summary")).slice(0, settings["examples"]).to_pylist()
     context = context_length(transformer)
     room = context - settings["max_new_tokens"]
     if room < 1:
@@ -78,28 +79,31 @@ def generate(
     order = sorted(range(len(questions)), key=lambda i: len(questions[i]))
     texts = [""] * len(questions)
     eos = tokenizer.eos_token_id
+
+    def write(batch: list[int]) -> list[str]:
+        width = max(len(questions[i]) for i in batch)
+        ids = torch.full((len(batch), width), eos)
+        mask = torch.zeros((len(batch), width), dtype=torch.long)
+        for row, i in enumerate(batch):  # left-padded: every question ends where generation begins
+            ids[row, width - len(questions[i]) :] = torch.tensor(questions[i])
+            mask[row, width - len(questions[i]) :] = 1
+        written = transformer.generate(
+            input_ids=ids.to(transformer.device),
+            attention_mask=mask.to(transformer.device),
+            max_new_tokens=max_new_tokens,
+            do_sample=False,
+            num_beams=beams,
+            eos_token_id=eos,
+            pad_token_id=eos,
+            cache_implementation="static",  # one that grows is copied whole at every token
+            disable_compile=True,
+        )
+        return [tokenizer.decode(row[width:], skip_special_tokens=True).strip() for row in written]
+
     with bar(len(questions), "summaries", "article") as progress:
-        for start in range(0, len(order), batch_size):
-            batch = order[start : start + batch_size]
-            width = max(len(questions[i]) for i in batch)
-            ids = torch.full((len(batch), width), eos)
-            mask = torch.zeros((len(batch), width), dtype=torch.long)
-            for row, i in enumerate(batch):  # left-padded: every question ends where generation begins
-                ids[row, width - len(questions[i]) :] = torch.tensor(questions[i])
-                mask[row, width - len(questions[i]) :] = 1
-            written = transformer.generate(
-                input_ids=ids.to(transformer.device),
-                attention_mask=mask.to(transformer.device),
-                max_new_tokens=max_new_tokens,
-                do_sample=False,
-                num_beams=beams,
-                eos_token_id=eos,
-                pad_token_id=eos,
-                cache_implementation="static",  # one that grows is copied whole at every token
-                disable_compile=True,
-            )
-            for row, i in enumerate(batch):
-                texts[i] = tokenizer.decode(written[row, width:], skip_special_tokens=True).strip()
+        for batch, found in Batches(batch_size, "summaries").run(order, [1] * len(order), write):
+            for i, text in zip(batch, found, strict=True):
+                texts[i] = text
             progress.update(len(batch))
     return texts
 

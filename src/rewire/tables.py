@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,32 +10,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rewire.errors import InputError
+from rewire.whole_file import replacing_file
 
 
 def write_table(
     path: str | Path, rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], schema: pa.Schema
 ) -> None:
-    """Write ``rows`` (a list of rows or a mapping of columns) to ``path``; the columns are those of ``schema``."""
-    path = Path(path)
+    """Write ``rows`` (a list of rows or a mapping of columns) to ``path``; the columns are those of ``schema``.
+
+    Errors: InputError that names the file if it cannot be written.
+    """
     build = pa.Table.from_pydict if isinstance(rows, Mapping) else pa.Table.from_pylist
     table = build(rows, schema=schema)
-    partial = path.with_name(f".{path.name}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with replacing_file(path) as partial:
         pq.write_table(table, partial, compression="zstd")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
-def read_table(path: str | Path) -> pa.Table:
-    """The table at ``path``. Errors: InputError that names the file if it is missing, truncated or no parquet."""
+def read_table(path: str | Path, columns: Sequence[str] = ()) -> pa.Table:
+    """The table at ``path``, which has at least ``columns``.
+
+    Errors: InputError that names the file if it is missing, truncated or no parquet, or the column that it lacks.
+    """
     if Path(path).is_dir():
         raise InputError(f"{path}: a folder, not a parquet file")
     try:
-        return pq.read_table(path)
+        table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a readable parquet file: {str(error).splitlines()[0]}") from error
+    for name in columns:
+        if name not in table.column_names:
+            raise InputError(f"{path}: no column {name!r}; it has {', '.join(table.column_names)}")
+    return table
 
 
 def schema(**types: str) -> pa.Schema:

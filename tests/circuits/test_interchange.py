@@ -11,6 +11,7 @@ from circuits.random_scores import GRAPHS, equal_circuits, random_circuit, rando
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from nightly import tries
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -49,7 +50,7 @@ def test_published_files_come_back_exactly(folder, kind, level, graph):
     assert kept.requested == circuit.remaining
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100, 1000), deadline=None)
 @given(arrays(np.float32, (7, 15), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_every_finite_number_comes_back_exactly(folder, numbers):
     graph = GRAPHS[0]
@@ -160,7 +161,7 @@ def check_read_or_refused(kind, path):
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200, 1500), deadline=None)
 @given(st.data())
 def test_damaged_bytes_are_read_or_refused(folder, valid, kind, data):
     path = folder / f"damaged.{kind}"
@@ -189,7 +190,7 @@ PLAIN = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300, 1500), deadline=None)
 @given(st.data(), st.sampled_from(LEVELS))
 def test_damaged_json_is_read_or_refused(folder, valid, data, level):
     content = json.loads(valid["json", level].read_text())
@@ -198,7 +199,7 @@ def test_damaged_json_is_read_or_refused(folder, valid, data, level):
     check_read_or_refused("json", folder / "damaged.json")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300, 1500), deadline=None)
 @given(st.data(), st.sampled_from(LEVELS))
 def test_damaged_pickles_are_read_or_refused(folder, valid, data, level):
     tensors = [
@@ -215,7 +216,7 @@ def test_damaged_pickles_are_read_or_refused(folder, valid, data, level):
     check_read_or_refused("pt", folder / "damaged.pt")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200, 1500), deadline=None)
 @given(st.data(), st.sampled_from(LEVELS))
 def test_damaged_scores_files_are_read_or_refused(folder, valid, data, level):
     with safe_open(valid["safetensors", level], framework="pt") as file:

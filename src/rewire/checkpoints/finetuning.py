@@ -40,7 +40,7 @@ class SummaryExamples(Sequence[Example]):
     """
 
     def __init__(self, articles: str | Path, tokenizer: Any, context: int, language: str) -> None:
-        self.rows = read_table(articles)
+        self.rows = read_table(articles, ("id", "article", "summary"))
         self.tokenizer, self.context, self.language = tokenizer, context, language
         self.made: dict[int, Example] = {}
         for index, summary in enumerate(self.rows["summary"].to_pylist()):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
 
 from rewire.checkpoints.save import save_checkpoint
-from rewire.checkpoints.training import Example, Milestones, evenly_spaced, train, write_training_table
+from rewire.checkpoints.training import (
+    Example,
+    Milestones,
+    discard,
+    evenly_spaced,
+    train,
+    write_training_table,
+)
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer
 from rewire.prompts import encode
@@ -97,7 +103,9 @@ def pretrain(
     """
     work = Path(work)
     settings = model_entry["pretraining"]
-    texts = read_table(train_articles)["article"].to_pylist()
+    texts, others = (
+        read_table(path, ["article"])["article"].to_pylist() for path in (train_articles, validation_articles)
+    )
     wanted = model_entry["tokenizer"]
     tokenizer: Any
     if "vocabulary" in wanted:
@@ -108,11 +116,11 @@ def pretrain(
     model = build_model(model_entry["architecture"], tokenizer)
     context = model.config.max_position_embeddings
     blocks = pack(texts, tokenizer, context)
-    held_out = pack(read_table(validation_articles)["article"].to_pylist(), tokenizer, context)
+    held_out = pack(others, tokenizer, context)
     if not blocks:
         raise InputError(f"{train_articles}: fewer than {context} tokens, not one block to train on")
     milestones = Milestones(validated=evenly_spaced(settings["steps"], 5))
     rows = train(model, blocks, held_out, settings, work, milestones, lambda *_: None, settings["seed"])
     save_checkpoint(folder, model, tokenizer)
     write_training_table(table, rows)
-    shutil.rmtree(work)
+    discard(work)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewire.checkpoints.save import replace_folder
+from rewire.whole_file import explaining
 
 
 def write_step(
@@ -26,7 +28,9 @@ def write_step(
     """
     kept = Path(store) / Path(folder).name
     if kept.is_dir():
-        replace_folder(kept, Path(folder))
+        with explaining(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(kept, folder)
         return
     from rewire.checkpoints.finetuning import train_until  # takes seconds to import
 

@@ -18,8 +18,10 @@ import torch
 import torch.nn.functional as F
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from rewire.batches import Batches
 from rewire.checkpoints.stopping import best_step, is_over, validation_losses
 from rewire.tables import schema, write_table
+from rewire.whole_file import explaining
 
 log = logging.getLogger(__name__)
 
@@ -136,10 +138,12 @@ class _TokenMeanTrainer(Trainer):
     Logits are computed only from the first target of a batch on: articles are read, not predicted.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, held_out: Sequence[Example], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.held_out = held_out
         assert self.model is not None
         self.window = keeps_logits(self.model)
+        self.validation = Batches(self.args.eval_batch_size, "validation loss")
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # type: ignore[no-untyped-def]
         total, count = target_loss(model, inputs, self.window)
@@ -150,15 +154,20 @@ class _TokenMeanTrainer(Trainer):
         assert self.model is not None
         self.model.eval()
         total = count = 0.0
-        with torch.random.fork_rng(devices=[]):  # a data loader draws a number, and dropout would see it
-            for batch in self.get_eval_dataloader():
-                batch = {name: value.to(self.args.device) for name, value in batch.items()}
-                loss, targets = target_loss(self.model, batch, self.window)
-                total, count = total + float(loss), count + int(targets)
+        examples = range(len(self.held_out))
+        for _, (loss, targets) in self.validation.run(examples, [1] * len(examples), self.loss_of):
+            total, count = total + loss, count + targets
         metrics = {"eval_loss": total / count if count else math.nan}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def loss_of(self, batch: list[int]) -> tuple[float, int]:
+        """Sum of the NLL of a batch of the validation examples, and their number of targets."""
+        inputs = collate([self.held_out[i] for i in batch])
+        inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
+        loss, targets = target_loss(self.model, inputs, self.window)
+        return float(loss), int(targets)
 
 
 def keeps_logits(model: Any) -> bool:
@@ -212,10 +221,10 @@ def train(
         identity["patience"] = stopping.patience
     fresh_unless_same(work, identity | {"start": digest(model, [examples, validation])})
     trainer = _TokenMeanTrainer(
+        validation,
         model=model,
         args=trainer_arguments(settings, work, seed),
         train_dataset=examples,
-        eval_dataset=validation,
         data_collator=collate,
         callbacks=[_AtMilestones(milestones, keep, settings["resume_every"]), *callbacks],
     )
@@ -232,7 +241,8 @@ def train(
         history = json.loads((last / "trainer_state.json").read_text())["log_history"]
         if stopping is not None and is_over(validation_losses(history), before, stopping.patience):
             return training_rows(history, before)  # it had stopped right before it was killed
-    trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    with explaining(work):
+        trainer.train(resume_from_checkpoint=None if last is None else str(last))
     return training_rows(trainer.state.log_history, before)
 
 

@@ -151,9 +151,12 @@ class _Total:
 def flow_route_batches(model: Model, pairs: TokenPairs, batch_tokens: int) -> Iterator[tuple[Tensor, _Batch]]:
     """Indices of a batch's examples and their information flow routes, over all of their tokens."""
     model.check_length(pairs.clean.shape[1])
-    for index, batch in pairs.batches(batch_tokens):
+
+    def measure(_: Tensor, batch: TokenPairs) -> _Batch:
         routes = batch_routes(model.stream, model.graph, batch)
-        yield index, _Batch(routes, routes.new_zeros(len(routes)), 0.0)
+        return _Batch(routes, routes.new_zeros(len(routes)), 0.0)
+
+    return pairs.in_batches(batch_tokens, measure, "attribution")
 
 
 def gradient_batches(
@@ -168,7 +171,8 @@ def gradient_batches(
 ) -> Iterator[tuple[Tensor, _Batch]]:
     """Indices of a batch's examples and their scores by a method that averages gradients over ``alphas``."""
     outputs = constants(model, pairs, intervention, batch_tokens)
-    for index, batch in pairs.batches(batch_tokens):
+
+    def measure(_: Tensor, batch: TokenPairs) -> _Batch:
         runs = PairRuns(model.stream, batch, outputs)
         moved = activations_points if method == "EAP-IG-activations" else inputs_points
         points = list(moved(runs, alphas))
@@ -177,7 +181,9 @@ def gradient_batches(
         else:  # a component that moves alone is scored by its own runs
             weight = 1 / len(alphas)
             gradients = NodeGradients(runs, weight, by_neuron=level == "neuron")
-        yield index, attribute_batch(runs, metric, points, gradients)
+        return attribute_batch(runs, metric, points, gradients)
+
+    return pairs.in_batches(batch_tokens, measure, "attribution")
 
 
 @dataclass(frozen=True)

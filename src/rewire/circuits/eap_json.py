@@ -16,8 +16,8 @@ from rewire.circuits.graph import Graph
 from rewire.circuits.node_text import described_nodes, read_nodes
 from rewire.circuits.published import PublishedGraph, describe, from_published, graph_of, to_published
 from rewire.circuits.selection import Circuit, Scores
-from rewire.circuits.whole_file import write_whole
 from rewire.errors import InputError
+from rewire.whole_file import write_whole
 
 EDGES, CLOSING = b'"edges": {', b"}}"
 

@@ -20,8 +20,8 @@ from rewire.circuits.published import (
     to_published,
 )
 from rewire.circuits.selection import LEVELS, Circuit, Scores
-from rewire.circuits.whole_file import write_whole
 from rewire.errors import InputError
+from rewire.whole_file import write_whole
 
 FLAGS = ("edges_in_graph", "nodes_in_graph", "neurons_in_graph")
 SCORES = ("edges_scores", "nodes_scores", "neurons_scores")

@@ -45,8 +45,11 @@ def evaluate(
             )
     outputs = constants(model, pairs, intervention, batch_tokens)
     values = {metric: torch.empty(len(circuits), len(pairs), dtype=model.precision) for metric in metrics}
+    done = 0
     with bar(len(circuits) * len(pairs), "evaluation", "run") as progress:
-        for index, batch in pairs.batches(batch_tokens):
+
+        def measure(index: Tensor, batch: TokenPairs) -> None:
+            progress.n = done * len(circuits)  # less than it shows if a batch is done again
             runs = PairRuns(model.stream, batch, outputs)
             check_whole_model(model, pairs, index, runs)
             for numbers in same_mask(circuits):
@@ -56,6 +59,9 @@ def evaluate(
                     for number in numbers:
                         values[metric][number, index] = measured
                 progress.update(len(batch) * len(numbers))
+
+        for index, _ in pairs.in_batches(batch_tokens, measure, "evaluation"):
+            done += len(index)
     return values
 
 
@@ -80,12 +86,16 @@ def evaluate_baselines(
         run: {metric: torch.empty(len(pairs), dtype=model.precision) for metric in metrics}
         for run in ("clean", "corrupted")
     }
-    for index, batch in pairs.batches(batch_tokens):
+
+    def measure(index: Tensor, batch: TokenPairs) -> None:
         runs = PairRuns(model.stream, batch)
         check_whole_model(model, pairs, index, runs)
         for metric in metrics:
             values["clean"][metric][index] = runs.measure(metric, runs.references.clean).cpu()
             values["corrupted"][metric][index] = runs.measure(metric, runs.references.corrupted).cpu()
+
+    for _ in pairs.in_batches(batch_tokens, measure, "evaluation"):
+        pass
     return values
 
 

@@ -70,19 +70,17 @@ def mean_outputs(stream: ResidualStream, pairs: TokenPairs, positional: bool, ba
         [new(length, width) for _ in range(stream.n_layers)],
     )
     count = new(length)
-    for _, batch in pairs.batches(batch_tokens):
-        batch = batch.to(stream.embedding.device)
-        assert batch.lengths is not None
-        end = batch.clean.shape[1]
-        real = torch.arange(end, device=batch.clean.device) < batch.lengths[:, None]
-        real = real.to(precision)  # [B, T]
-        count[:end] += real.sum(0)
-        embedding = stream.embed(batch.clean)
-        trace = stream.run(embedding, 0, None)
-        total.embedding[:end] += torch.einsum("bt,btd->td", real, embedding.to(precision))
+
+    def add_up(_: Tensor, batch: TokenPairs) -> tuple[Tensor, Constants]:
+        return sum_outputs(stream, batch.to(stream.embedding.device), precision)
+
+    for _, (real, sums) in pairs.in_batches(batch_tokens, add_up, "mean outputs"):
+        end = len(real)
+        count[:end] += real
+        total.embedding[:end] += sums.embedding
         for layer in range(stream.n_layers):
-            total.z[layer][:end] += torch.einsum("bt,bthe->the", real, trace.z[layer].to(precision))
-            total.mlp_out[layer][:end] += torch.einsum("bt,btd->td", real, trace.mlp_out[layer].to(precision))
+            total.z[layer][:end] += sums.z[layer]
+            total.mlp_out[layer][:end] += sums.mlp_out[layer]
 
     def mean(value: Tensor) -> Tensor:
         if not positional:
@@ -90,6 +88,22 @@ def mean_outputs(stream: ResidualStream, pairs: TokenPairs, positional: bool, ba
         return (value / count.clamp(min=1).reshape(-1, *[1] * (value.dim() - 1))).to(kept)
 
     return Constants(mean(total.embedding), [mean(z) for z in total.z], [mean(m) for m in total.mlp_out])
+
+
+def sum_outputs(
+    stream: ResidualStream, batch: TokenPairs, precision: torch.dtype
+) -> tuple[Tensor, Constants]:
+    """How many of a batch's clean examples have a token at each position, [T], and the sums over them of what sources write."""
+    real = torch.arange(batch.clean.shape[1], device=batch.clean.device) < batch.lengths[:, None]
+    real = real.to(precision)  # [B, T]
+    embedding = stream.embed(batch.clean)
+    trace = stream.run(embedding, 0, None)
+    sums = Constants(
+        torch.einsum("bt,btd->td", real, embedding.to(precision)),
+        [torch.einsum("bt,bthe->the", real, z.to(precision)) for z in trace.z],
+        [torch.einsum("bt,btd->td", real, out.to(precision)) for out in trace.mlp_out],
+    )
+    return real.sum(0), sums
 
 
 @torch.no_grad()

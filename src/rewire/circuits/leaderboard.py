@@ -20,8 +20,8 @@ from rewire.circuits.eap_pt import packed
 from rewire.circuits.graph import Graph
 from rewire.circuits.published import PublishedGraph, to_published
 from rewire.circuits.selection import Circuit, Scores, empty, top_n, units
-from rewire.circuits.whole_file import write_together
 from rewire.errors import InputError
+from rewire.whole_file import write_together
 
 # task -> the models that it is evaluated on
 TASKS = {

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from rewire.circuits.published import check_finite, check_scores, describe, graph_of, shapes
 from rewire.circuits.selection import LEVELS, Circuit, Scores
-from rewire.circuits.whole_file import write_whole
 from rewire.errors import InputError
+from rewire.whole_file import write_whole
 
 TYPES = {"scores": "F32", "in_graph": "U8", "neurons": "U8", "examples": "F32"}
 

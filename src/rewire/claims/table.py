@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ from rewire.claims.frames import NotRun, Tables
 from rewire.errors import InputError
 from rewire.statistics import Estimate
 from rewire.tables import schema, write_table
+from rewire.whole_file import replacing_file
 
 SCHEMA = schema(
     claim="string",
@@ -53,12 +53,10 @@ def write_claims(
         for name, claim in claims.items()
     ]
     write_table(parquet, rows, SCHEMA)
-    partial = Path(tsv).with_name(f".{Path(tsv).name}.partial")
-    with partial.open("w", newline="") as file:
+    with replacing_file(tsv) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, SCHEMA.names, dialect="excel-tab", lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: "" if value is None else value for key, value in row.items()} for row in rows)
-    os.replace(partial, tsv)
 
 
 def judge(

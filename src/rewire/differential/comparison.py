@@ -7,6 +7,7 @@ few numbers a site and head. Definitions: docs/definitions.md, "Differential".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -54,16 +55,22 @@ def compare(
     comparison = Comparison(
         no_examples(ids, p.n_layers, p.n_heads), NeuronMoments(p.n_layers, n_neurons), names, positions
     )
+    settled = comparison.neurons
+
+    def measure(index: Tensor, batch: TokenPairs) -> None:
+        comparison.neurons = deepcopy(settled)  # of a batch that is done again nothing may count twice
+        batch = batch.to(p.embedding.device)
+        place = torch.arange(batch.clean.shape[1], device=batch.clean.device)
+        real = place < batch.lengths[:, None]  # [B, T]
+        for layer, (a, b, attention) in enumerate(paired_blocks(p, q, batch.clean, every)):
+            heads = head_measures(attention, real, every)
+            comparison.add_block(index.numpy(), layer, a, b, heads, real)
+        last = (a.after, b.after)
+        comparison.add_end(index.numpy(), last, (p.final_norm(last[0]), q.final_norm(last[1])), real)
+
     with bar(len(pairs), "differential", "example") as progress:
-        for index, batch in pairs.batches(batch_tokens):
-            batch = batch.to(p.embedding.device)
-            place = torch.arange(batch.clean.shape[1], device=batch.clean.device)
-            real = place < batch.lengths[:, None]  # [B, T]
-            for layer, (a, b, attention) in enumerate(paired_blocks(p, q, batch.clean, every)):
-                heads = head_measures(attention, real, every)
-                comparison.add_block(index.numpy(), layer, a, b, heads, real)
-            last = (a.after, b.after)
-            comparison.add_end(index.numpy(), last, (p.final_norm(last[0]), q.final_norm(last[1])), real)
+        for index, _ in pairs.in_batches(batch_tokens, measure, "differential"):
+            settled = comparison.neurons
             progress.update(len(index))
     return comparison.examples, comparison.neurons
 

@@ -14,7 +14,6 @@ import numpy as np
 from rewire.differential.neurons import SCHEMA as NEURONS
 from rewire.differential.summary import SCHEMA as SUMMARY
 from rewire.differential.weights import SCHEMA as WEIGHTS
-from rewire.errors import InputError
 from rewire.tables import read_table, schema, write_table
 
 SCHEMA = schema(checkpoint="string", step="int64", **{field.name: str(field.type) for field in SUMMARY})
@@ -33,12 +32,13 @@ def write_trajectories(
     step. ``training``: the training table, for the gradient norm at every logged step; None where nothing was trained.
     """
     rows: list[dict[str, Any]] = []
+    of_neurons = ["layer", *NEURONS.names[8:]]
     for checkpoint, files in tables.items():
         place = {"checkpoint": checkpoint, "step": steps[checkpoint]}
         found = [
             *read(files["summary"], SUMMARY.names),
             *weight_rows(read(files["weights"], WEIGHTS.names)),
-            *neuron_rows(read_table(files["neurons"]).select(["layer", *NEURONS.names[8:]])),
+            *neuron_rows(read_table(files["neurons"], of_neurons).select(of_neurons)),
         ]
         rows += [place | row for row in found]
     if training is not None:
@@ -47,12 +47,8 @@ def write_trajectories(
 
 
 def read(path: str | Path, columns: list[str]) -> list[dict[str, Any]]:
-    """Rows of a table. Errors: InputError that names it and the column that it lacks."""
-    table = read_table(path)
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path}: no column {missing[0]!r}")
-    return table.select(columns).to_pylist()
+    """Those columns of a table as rows."""
+    return read_table(path, columns).select(columns).to_pylist()
 
 
 def weight_rows(weights: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -34,18 +34,24 @@ class DrawnCircuit:
 def read_circuit(path: str | Path) -> DrawnCircuit:
     """The edges of ``path`` that are flagged in_graph.
 
-    Errors: InputError that names the file: no JSON, missing keys, unknown nodes, a score that is not finite.
+    Errors: InputError that names the file: no JSON, missing keys, unknown nodes, a score that is not finite, a graph that
+    is larger than the file.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        text = Path(path).read_text()
+        content = json.loads(text)
         n_layers, n_heads = int(content["cfg"]["n_layers"]), int(content["cfg"]["n_heads"])
         listed = {name: edge for name, edge in content["edges"].items() if edge["in_graph"]}
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not a JSON file: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: not a circuit file with cfg.n_layers, cfg.n_heads and edges: {error}"
         ) from error
+    if n_layers < 1 or n_heads < 1 or n_layers * n_heads > len(text):  # a size that the file cannot hold
+        raise InputError(
+            f"{path}: its cfg has {n_layers} layers and {n_heads} heads, the file {len(text)} characters"
+        )
     nodes = {"input", "logits"} | {f"m{layer}" for layer in range(n_layers)}
     nodes |= {f"a{layer}.h{head}" for layer in range(n_layers) for head in range(n_heads)}
     return DrawnCircuit(

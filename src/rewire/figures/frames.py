@@ -18,10 +18,7 @@ def read_frame(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
 
     Errors: InputError that names the file: not readable, without rows, or without one of the columns.
     """
-    table = read_table(path)
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path}: no column {missing[0]!r}; it has {', '.join(table.column_names)}")
+    table = read_table(path, columns)
     if not table.num_rows:
         raise InputError(f"{path}: the table has no rows, nothing to draw")
     return table.select(list(columns)).to_pandas()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
@@ -12,6 +11,8 @@ import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+
+from rewire.whole_file import replacing_file
 
 DPI = 150
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#d4d4d4"
@@ -57,18 +58,18 @@ themed = rc_context(THEME)  # a decorator: the theme holds inside the function a
 
 @themed
 def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
-    """Write ``figure`` to both files, whole or not at all, with the same bytes for the same figure."""
+    """Write ``figure`` to both files, whole or not at all, with the same bytes for the same figure.
+
+    Errors: InputError that names the file that cannot be written.
+    """
     metadata: dict[str, Mapping[str, str | None]] = {"png": {"Software": None}, "svg": {"Date": None}}
     for text in figure.findobj(Text):
         text.set_text(printable(text.get_text()))
     settle_layout(figure)
-    partial = {}
-    for kind, path in (("png", Path(png)), ("svg", Path(svg))):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial[path] = path.with_name(f".{path.name}.partial")
-        figure.savefig(partial[path], format=kind, dpi=DPI, metadata=metadata[kind])
-    for path, written in partial.items():
-        os.replace(written, path)
+    with replacing_file(png) as partial:
+        figure.savefig(partial, format="png", dpi=DPI, metadata=metadata["png"])
+        with replacing_file(svg) as other:
+            figure.savefig(other, format="svg", dpi=DPI, metadata=metadata["svg"])
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 from peft import LoraConfig, get_peft_model
 
-from rewire.checkpoints.save import replace_folder
 from rewire.lora.heads import keep_others_zero
 from rewire.lora.plan import Plan
+from rewire.whole_file import replacing_folder
 
 
 def add_adapter(model: Any, plan: Plan, settings: Mapping[str, Any]) -> Any:
@@ -42,14 +41,12 @@ def add_adapter(model: Any, plan: Plan, settings: Mapping[str, Any]) -> Any:
 
 def save_adapter(folder: Path, adapted: Any) -> None:
     """Write a PEFT model's adapter to ``folder``, whole or not at all, readable like any other file."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    adapted.save_pretrained(str(partial))
-    tidy(partial / "adapter_config.json")
     mask = os.umask(0)  # there is no way to read it alone
     os.umask(mask)
-    (partial / "adapter_model.safetensors").chmod(0o644 & ~mask)  # peft leaves it to its owner alone
-    replace_folder(partial, folder)
+    with replacing_folder(folder) as partial:
+        adapted.save_pretrained(str(partial))
+        tidy(partial / "adapter_config.json")
+        (partial / "adapter_model.safetensors").chmod(0o644 & ~mask)  # peft leaves it to its owner alone
 
 
 def is_conv1d(model: Any, module: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from transformers import set_seed
 
 from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name
-from rewire.checkpoints.save import replace_folder, save_checkpoint
+from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.stopping import best_step
 from rewire.checkpoints.training import EarlyStopping, Milestones, discard, train, write_training_table
 from rewire.lora.adapter_files import add_adapter, save_adapter
@@ -19,7 +19,9 @@ from rewire.lora.cost_table import write_costs
 from rewire.lora.plan import Plan, make_plan
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table, schema, write_table
+from rewire.whole_file import replacing_folder
 
+CHANGES = ("criterion", "layer", "head", "value")  # read of the table of criticality
 PLAN = schema(
     strategy="string",
     seed="int32",
@@ -61,9 +63,8 @@ def train_run(
     """
     folder, work = Path(folder), Path(work)
     model, tokenizer = load_transformer(base), load_tokenizer(base)
-    plan = make_plan(
-        model, settings, strategy, None if criticality is None else read_table(criticality), draw
-    )
+    changes = None if criticality is None else read_table(criticality, CHANGES)
+    plan = make_plan(model, settings, strategy, changes, draw)
     context = context_length(model)
     set_seed(seed)
     if plan.ranks:
@@ -92,14 +93,12 @@ def train_run(
     )
     run: dict[str, Any] = {"strategy": strategy, "seed": seed, "learning_rate": learning_rate}
     row = run | plan_columns(plan) | outcome(rows)
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(kept / checkpoint_name(row["best_step"]), partial)
-    write_training_table(partial / "training.parquet", rows)
-    write_table(partial / "plan.parquet", [row], PLAN)
-    if cost is not None:
-        write_costs(cost, [cost_row(timer, row["steps"], **run)])
-    replace_folder(partial, folder)
+    with replacing_folder(folder) as partial:
+        shutil.copytree(kept / checkpoint_name(row["best_step"]), partial, dirs_exist_ok=True)
+        write_training_table(partial / "training.parquet", rows)
+        write_table(partial / "plan.parquet", [row], PLAN)
+        if cost is not None:
+            write_costs(cost, [cost_row(timer, row["steps"], **run)])
     discard(work)
 
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from rewire.errors import InputError
+from rewire.whole_file import replacing_file
 
 COLUMNS = ("strategy", "seed", "learning_rate", "steps", "seconds", "peak_memory_mb", "device")
 
 
 def write_costs(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Tab-separated COLUMNS, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", newline="") as file:
+    with replacing_file(path) as partial, partial.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    os.replace(partial, path)
 
 
 def read_costs(path: str | Path) -> list[dict[str, str]]:
-    with Path(path).open(newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+    """The rows of a table of ``write_costs``. Errors: InputError that names a file that is none."""
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file, delimiter="\t")
+            names, rows = tuple(table.fieldnames or ()), list(table)
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from error
+    if names != COLUMNS or any(None in row.values() for row in rows):
+        raise InputError(f"{path}: not a table of costs, with the columns {', '.join(COLUMNS)}")
+    return rows

@@ -30,7 +30,7 @@ def write_criticality(
     ``critical_layers``: the differential analysis' table, with p and q; edge scores are means and have none.
     Errors: InputError that names the table if its layers are not the circuit's.
     """
-    differential = read_table(critical_layers).to_pylist()
+    differential = read_table(critical_layers, ("layer", "score", "p", "q")).to_pylist()
     before, circuit = read_scores(scores_before)
     after, _ = read_scores(scores_after)
     raw, normalised = layer_change(before.values, after.values, circuit)

@@ -92,7 +92,7 @@ def write_runs(runs: Sequence[LoraRun], path: str | Path) -> None:
 
 
 def read_plan(path: Path, name: Name) -> dict[str, Any]:
-    table = columns(path, ("strategy", "seed", *PLAN, "steps"))
+    table = read_table(path, ("strategy", "seed", *PLAN, "steps"))
     if table.num_rows != 1:
         raise InputError(f"{path}: {table.num_rows} rows, expected one")
     plan: dict[str, Any] = table.to_pylist()[0]
@@ -105,7 +105,7 @@ def read_plan(path: Path, name: Name) -> dict[str, Any]:
 
 def validation_losses(path: Path) -> list[tuple[int, float]]:
     """(step, loss) of every validated step."""
-    table = columns(path, ("step", "validation_loss"))
+    table = read_table(path, ("step", "validation_loss"))
     rows = zip(table["step"].to_pylist(), table["validation_loss"].to_pylist(), strict=True)
     return [(step, loss) for step, loss in rows if loss is not None and math.isfinite(loss)]
 
@@ -146,7 +146,7 @@ def read_articles(
     file: str | Path, expected: Sequence[str] | None = None
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """The articles' ids, and each measure of their summaries, [articles]; the ids must be those ``expected``."""
-    table = columns(file, ("id", *ROUGE, *FACTS))
+    table = read_table(file, ("id", *ROUGE, *FACTS))
     ids = table["id"].to_pylist()
     if not ids:
         raise InputError(f"{file}: no summaries")
@@ -160,12 +160,3 @@ def article_measures(table: pa.Table) -> dict[str, np.ndarray]:
     measures = {name: table[name].to_numpy() for name in ROUGE}
     generated, right = (table[name].to_numpy() for name in FACTS)
     return {**measures, "facts": 100 * right / np.maximum(generated, 1)}
-
-
-def columns(path: str | Path, names: Sequence[str]) -> pa.Table:
-    """The table at ``path``; InputError that names it where one of the columns is missing."""
-    table = read_table(path)
-    for name in names:
-        if name not in table.column_names:
-            raise InputError(f"{path}: no column {name!r}; it has {', '.join(table.column_names)}")
-    return table

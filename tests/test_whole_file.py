@@ -4,10 +4,11 @@ import errno
 import os
 
 import pytest
+from safetensors import SafetensorError
 
-from rewire.circuits import whole_file
-from rewire.circuits.whole_file import write_together, write_whole
+from rewire import whole_file
 from rewire.errors import InputError
+from rewire.whole_file import replacing_file, replacing_folder, write_together, write_whole
 
 
 def full_disk(*_):
@@ -71,3 +72,39 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="other: cannot be written: No space left on device"):
         write_whole(tmp_path / "other", [b"1"])
     assert files_below(tmp_path) == ["folder"]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EROFS, "x"), "Read-only file system"),
+        (OSError("disk full"), "disk full"),
+        (
+            SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
+            "No space left on device",
+        ),
+        (Exception("File too large (os error 27)"), "File too large"),
+        (
+            RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 6784 vs 6676"),
+            "the disk takes no more",
+        ),
+    ],
+)
+def test_what_libraries_raise_where_nothing_can_be_written(tmp_path, error, reason):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "old").write_text("kept")
+    for replacing in (replacing_file, replacing_folder):
+        with (
+            pytest.raises(InputError, match=f"folder: cannot be written: {reason}$"),
+            replacing(tmp_path / "folder") as partial,
+        ):
+            (partial / "new" if partial.is_dir() else partial).write_text("half")
+            raise error
+        assert files_below(tmp_path) == ["folder", "folder/old"]
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path):
+    for name in ("a", "b"):
+        with replacing_folder(tmp_path / "folder") as partial:
+            (partial / name).write_text(name)
+    assert files_below(tmp_path) == ["folder", "folder/b"]
