@@ -15,7 +15,7 @@ from tiny_models import newswire_rows, tiny_model, tiny_tokenizer, training_sett
 
 from rewire import prompts
 from rewire.batches import Batches
-from rewire.checkpoints.training import Example, train
+from rewire.checkpoints.training import Example, Milestones, train
 from rewire.circuits import selection
 from rewire.circuits.attribution import attribute
 from rewire.circuits.evaluation import evaluate, evaluate_baselines
@@ -240,6 +240,7 @@ def test_summaries_are_the_same_after_a_batch_that_did_not_fit(beams: int) -> No
 def test_the_validation_loss_is_the_same_and_training_goes_on(tmp_path: Path) -> None:
     tokenizer = tiny_tokenizer()
     generator = torch.Generator().manual_seed(0)
+    stops = Milestones(validated=[2, 3], kept=[2, 3])
     examples = [
         Example(tokens := torch.randint(1, 400, (5 + i % 4,), generator=generator).tolist(), tokens)
         for i in range(11)
@@ -249,7 +250,7 @@ def test_the_validation_loss_is_the_same_and_training_goes_on(tmp_path: Path) ->
         model = tiny_model(tokenizer)
         tried = cramp(model, limit)
         settings = training_settings(batch_size=4, steps=3)
-        return train(model, examples[:4], examples[4:], settings, folder, [2, 3], lambda *_: None, 0), tried
+        return train(model, examples[:4], examples[4:], settings, folder, stops, lambda *_: None, 0), tried
 
     rows, _ = run(tmp_path / "free", 100)
     # a training step fits: what runs out is validation, of as many examples at once
@@ -264,7 +265,7 @@ def test_the_validation_loss_is_the_same_and_training_goes_on(tmp_path: Path) ->
                 raise RuntimeError(CPU)
 
     model.register_forward_pre_hook(check, with_kwargs=True)
-    again = train(model, examples[:4], examples[4:], settings, tmp_path / "work", [2, 3], lambda *_: None, 0)
+    again = train(model, examples[:4], examples[4:], settings, tmp_path / "work", stops, lambda *_: None, 0)
     for row, other in zip(rows, again, strict=True):
         assert row.keys() == other.keys()
         assert list(row.values()) == pytest.approx(list(other.values()), rel=1e-5, nan_ok=True)

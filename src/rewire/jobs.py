@@ -5,15 +5,13 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
 from rewire.errors import InputError
+from rewire.memory import peak_memory
 
 messages = logging.getLogger("rewire.jobs")
 # what an operating system answers where no program is to blame
@@ -53,7 +51,7 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
         logging.getLogger("rewire").exception("the job failed")
         raise
     finally:
-        messages.info("peak memory %d MB", peak_memory())
+        messages.info("peak memory %d MB", peak_memory() // 10**6)  # as ``mem_mb`` counts
 
 
 def end(message: str) -> NoReturn:
@@ -70,14 +68,3 @@ def allocation(threads: int) -> str:
         partition = os.getenv("SLURM_JOB_PARTITION", "unknown")
         given.append(f"Slurm job {os.environ['SLURM_JOB_ID']} in partition {partition}")
     return ", ".join(given)
-
-
-def peak_memory() -> int:
-    """The most resident memory that this process has held so far, in MB (10^6 bytes), as ``mem_mb`` counts."""
-    status = Path("/proc/self/status")
-    # ru_maxrss on Linux counts the process that started this one too
-    found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M) if status.exists() else None
-    if found:
-        return int(found[1]) * 1024 // 10**6
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held // 10**6 if sys.platform == "darwin" else held * 1024 // 10**6

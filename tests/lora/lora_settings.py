@@ -26,8 +26,9 @@ def lora(**changes: Any) -> dict[str, Any]:
             "random": {"layers": "random"},
             "inverse": {"layers": "circuit", "least": True},
             "circuit-rank": {"layers": "all", "higher": "circuit", "ratio": 3},
-            "circuit-heads": {"heads": "circuit"},
+            "circuit-heads": {"heads": "circuit", "rank": 36},  # one head is too small for the budget
             "unmatched": {"layers": "last", "rank": 3},
+            "stated": {"layers": [1], "modules": ["mlp.c_fc", "mlp.c_proj"]},
             "full": {"adapter": False},
         },
         "critical_layers": 1,

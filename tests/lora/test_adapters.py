@@ -284,7 +284,7 @@ def test_strategies_have_equal_budgets(tiny_model_folder: Path, data: Path, tmp_
     }
     budget = 5 * 2 * (16 + 48 + 16 + 64)
     for name, plan in plans.items():
-        if name not in ("full", "unmatched"):
+        if name not in ("full", "unmatched", "circuit-heads"):
             assert abs(plan["parameters"] - budget) <= 0.01 * budget, name
     assert {name: plan["ranks"] for name, plan in plans.items() if name != "circuit-heads"} == {
         "standard": [5, 5, 5, 5],
@@ -293,12 +293,15 @@ def test_strategies_have_equal_budgets(tiny_model_folder: Path, data: Path, tmp_
         "inverse": [10, 10],
         "circuit-rank": [3, 3, 7, 7],
         "unmatched": [3, 3],
+        "stated": [9, 9],  # the budget is that of lora.target_modules, 1440 / (16 + 64 + 64 + 16)
         "full": [],
     }
+    assert plans["stated"]["modules"] == ["transformer.h.1.mlp.c_fc", "transformer.h.1.mlp.c_proj"]
     assert (plans["inverse"]["layers"], plans["standard"]["layers"]) == ([0], [0, 1])
     assert plans["circuit-heads"]["heads"] == ["a1.h0"]
     assert plans["circuit-heads"]["modules"] == ["transformer.h.1.attn.c_attn"]
-    assert plans["circuit-heads"]["ranks"] == [36]  # 1440 / (16 inputs + 3 * 8 live outputs)
+    assert plans["circuit-heads"]["ranks"] == [36]
+    assert plans["circuit-heads"]["parameters"] == 36 * (16 + 3 * 8)  # inputs and live outputs
 
 
 def test_every_strategy_of_a_seed_sees_the_same_batches(

@@ -9,7 +9,7 @@ import torch
 from rewire.errors import InputError
 from rewire.lora.adapter_files import add_adapter, save_adapter
 from rewire.lora.budget import adapter_sizes, parameters
-from rewire.lora.heads import live_parts, live_sizes
+from rewire.lora.heads import live_parts, live_sizes, rank_caps
 from rewire.lora.plan import Plan
 
 HEADS = [(0, 1), (1, 0), (1, 3)]  # of two layers with 4 heads of width 4
@@ -136,3 +136,17 @@ def test_what_is_refused() -> None:
     )
     with pytest.raises(InputError, match="opt is not one of gpt2, gpt_neox, llama, mistral, qwen2"):
         live_parts(other, adapter_sizes(other, ["self_attn.q_proj"]), HEADS)
+
+
+def test_ranks_are_capped_by_what_is_live() -> None:
+    model = tiny("gpt2")  # width 16, heads of width 4
+    everything = adapter_sizes(model, TARGETS["gpt2"])
+    assert rank_caps(model, everything, {})["transformer.h.0.mlp.c_fc"] == 16
+    live = live_parts(model, everything, HEADS)
+    caps = rank_caps(model, live_sizes(everything, live), live)
+    assert caps == {
+        "transformer.h.0.attn.c_attn": 12,  # the rows of one head's q, k and v
+        "transformer.h.0.attn.c_proj": 4,
+        "transformer.h.1.attn.c_attn": 16,  # two heads have 24
+        "transformer.h.1.attn.c_proj": 8,
+    }

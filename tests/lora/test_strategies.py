@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rewire.errors import InputError
 from rewire.lora import strategies
 from rewire.lora.criticality import SCHEMA
+from rewire.lora.declared import is_drawn, needs_count, needs_criticality
 from rewire.lora.strategies import (
     LAYERS,
     Candidates,
@@ -18,6 +19,7 @@ from rewire.lora.strategies import (
     choose_layers,
     layer_choice,
     read_strategy,
+    stated_layers,
 )
 
 VALUES = {"differential": [1.0, 3.0, 3.0, 2.0], "circuit": [9.0, 0.0, 0.1, 8.0]}
@@ -64,7 +66,7 @@ def test_heads_by_criterion() -> None:
         choose_heads("circuit_raw", 1, CRITICALITY)
 
 
-@given(layers=st.integers(1, 24), data=st.data(), seed=st.integers(0, 1000))
+@given(layers=st.integers(1, 24), data=st.data(), seed=st.integers(0, 60))
 def test_random_layers(layers: int, data: st.DataObject, seed: int) -> None:
     count = data.draw(st.integers(1, layers))
     found = choose_layers("random", layers, count, empty(), seed)
@@ -72,6 +74,11 @@ def test_random_layers(layers: int, data: st.DataObject, seed: int) -> None:
     assert found == sorted(found)
     assert set(found) <= set(range(layers))
     assert found == choose_layers("random", layers, count, empty(), seed)
+
+
+def test_draws_differ_until_there_are_no_others() -> None:
+    draws = [tuple(choose_layers("random", 5, 2, empty(), number)) for number in range(12)]
+    assert len(set(draws[:10])) == len(set(draws)) == 10
 
 
 def test_every_layer_is_drawn_about_equally_often() -> None:
@@ -126,10 +133,13 @@ def test_a_strategy_is_declared() -> None:
     assert read(layers="all", higher="circuit", ratio=4).ratio == 4
     assert read(heads="circuit", least=True).heads == "circuit"
     assert not read(adapter=False).adapter
-    filled = {"layers": "all", "least": False, "ratio": 4}  # as the config's schema fills it in
+    filled = {"layers": "all", "least": False}  # as the config's schema fills it in
     assert read(**filled, adapter=False) == Strategy(adapter=False)
     assert read(**filled, heads="circuit", adapter=True) == Strategy(heads="circuit")
     assert read(layers="random", draws=5).draws == 5
+    assert read(higher="random", draws=5).draws == 5
+    assert read(layers=[2, 3, 5], modules=["mlp.c_fc"]) == Strategy([2, 3, 5], modules=["mlp.c_fc"])
+    assert read(layers=[2, 3, 5], higher="last", count=1).count == 1
 
 
 @pytest.mark.parametrize(
@@ -143,7 +153,19 @@ def test_a_strategy_is_declared() -> None:
         ({"higher": "circuit", "ratio": -1}, r"mine.ratio: -1 is not above 0"),
         ({"rank": 0}, r"mine.rank: 0 is not at least 1"),
         ({"heads": "circuit", "layers": "last"}, r"mine.heads: goes without layers"),
-        ({"adapter": False, "rank": 3}, r"mine.adapter: false trains every parameter"),
+        ({"adapter": False, "rank": 3}, r"mine.adapter: false trains every parameter and goes without rank"),
+        ({"adapter": False, "modules": ["c_fc"]}, r"mine.adapter: .* goes without modules"),
+        ({"layers": []}, r"mine.layers: \[\] is not a list of different layers"),
+        ({"layers": [1, 1]}, r"mine.layers: \[1, 1\] is not a list of different layers"),
+        ({"layers": [-1]}, r"mine.layers: \[-1\] is not a list"),
+        ({"layers": [0, 1], "least": True}, r"mine.least: needs layers that are one of differential"),
+        ({"layers": "all", "count": 2}, r"mine.count: has no effect, layers: all takes them all"),
+        ({"count": 2}, r"mine.count: has no effect"),
+        ({"layers": [0, 1], "count": 2}, r"mine.count: has no effect, a list of layers takes them all"),
+        ({"layers": "circuit", "ratio": 2}, r"mine.ratio: needs higher"),
+        ({"higher": "all"}, r"mine.higher: all would rank no layer"),
+        ({"layers": "circuit", "draws": 3}, r"mine.draws: only layers \(or higher\) that are random"),
+        ({"modules": []}, r"mine.modules: names no module"),
     ],
 )
 def test_what_a_strategy_may_not_say(entry: dict[str, Any], message: str) -> None:
@@ -154,3 +176,35 @@ def test_what_a_strategy_may_not_say(entry: dict[str, Any], message: str) -> Non
 def test_an_unknown_strategy() -> None:
     with pytest.raises(InputError, match="no strategy 'other', only mine"):
         read_strategy({"strategies": {"mine": {}}}, "other")
+
+
+def test_no_strategy_takes_the_base_s_name() -> None:
+    with pytest.raises(
+        InputError, match=r"lora\.strategies\.base: this name is the model's without training"
+    ):
+        read_strategy({"strategies": {"base": {}}}, "base")
+
+
+def test_a_list_of_layers_is_checked_against_the_model() -> None:
+    assert stated_layers([3, 0], 4, "k") == [0, 3]
+    with pytest.raises(InputError, match=r"^k: there is no layer 4; the model has layers 0\.\.3$"):
+        stated_layers([2, 4], 4, "k")
+
+
+@pytest.mark.parametrize(
+    ("entry", "drawn", "critical", "count"),
+    [
+        ({}, False, False, False),
+        ({"layers": "last"}, False, False, True),
+        ({"layers": [0, 2]}, False, False, False),
+        ({"layers": "random"}, True, False, True),
+        ({"layers": "circuit"}, False, True, True),
+        ({"layers": "mine"}, False, True, True),  # a function of the user's may look at it
+        ({"layers": "all", "higher": "circuit"}, False, True, True),
+        ({"layers": [0, 2], "higher": "random"}, True, False, True),
+        ({"heads": "circuit"}, False, True, False),
+        ({"adapter": False}, False, False, False),
+    ],
+)
+def test_what_a_strategy_depends_on(entry: dict[str, Any], drawn: bool, critical: bool, count: bool) -> None:
+    assert (is_drawn(entry), needs_criticality(entry), needs_count(entry)) == (drawn, critical, count)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from lora.lora_settings import files, inputs, lora, run
+from lora.lora_settings import files, inputs, lora, recipe, run
 
 from rewire.errors import InputError
 from rewire.lora import tuning
 from rewire.lora.cost_table import COLUMNS, read_costs
-from rewire.lora.tuning import SCHEMA, choose, chosen_rate, tune
+from rewire.lora.tuning import SCHEMA, choose, chosen_rate, tried, tune
 from rewire.pretrained import load_tokenizer, load_transformer
 from rewire.tables import read_table, write_table
 
@@ -59,6 +59,7 @@ def test_the_table_and_the_chosen_run(
     assert [row["chosen"] for row in rows] == [
         row["best_loss"] == min(table["best_loss"].to_pylist()) for row in rows
     ]
+    assert [(row["seed"], row["at_edge"]) for row in rows] == [(0, False)] * 3
     rate = chosen_rate(whole / "tuning.parquet")
     assert rate == 0.1
     alone = run(tiny_model_folder, data, tmp_path, learning_rate=rate)
@@ -133,6 +134,29 @@ def test_choose() -> None:
     assert choose([{"best_loss": loss} for loss in (nan, 2.0, 1.0, 1.0)], "x") == 2
     with pytest.raises(InputError, match=r"lora.learning_rates: x diverged"):
         choose([{"best_loss": nan}, {"best_loss": float("inf")}], "x")
+
+
+def test_a_choice_at_the_edge_of_the_grid_is_said() -> None:
+    plans = [{"learning_rate": rate, "best_loss": 1.0} for rate in (1e-2, 1e-3, 1e-4)]
+    found = [[row["at_edge"] for row in tried(plans, best)] for best in range(3)]
+    assert found == [[True, False, False], [False] * 3, [False, False, True]]
+    assert [row["at_edge"] for row in tried(plans[:1], 0)] == [True]
+
+
+def test_every_draw_of_layers_is_tuned_by_itself(tiny_model_folder: Path, data: Path, tmp_path: Path) -> None:
+    """Layers are drawn by the place in the list of seeds, whatever the seeds are."""
+    train, validation, _ = files(data)
+    settings = lora(learning_rates=[1e-3, 1e-2], training=recipe(steps=2))
+    plans = {}
+    for draw, seed in enumerate((10**9, 42)):
+        out = tmp_path / str(seed)
+        where = (out / "adapter", out / "tuning.parquet", out / "work")
+        tune(tiny_model_folder, train, validation, None, "random", seed, settings, *where, draw=draw)
+        rows = read_table(out / "tuning.parquet").to_pylist()
+        assert [(row["seed"], row["learning_rate"]) for row in rows] == [(seed, 1e-3), (seed, 1e-2)]
+        (plans[seed],) = read_table(out / "adapter" / "plan.parquet").to_pylist()
+        assert plans[seed]["learning_rate"] == chosen_rate(out / "tuning.parquet")
+    assert sorted(plan["layers"] for plan in plans.values()) == [[0], [1]]
 
 
 def test_a_table_without_one_choice_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """The config: presets build, mistakes are one line that names the culprit."""
 
+from pathlib import Path
+
 import pytest
 import yaml
+
+ROOT = Path(__file__).parent.parent.parent
 
 pytestmark = pytest.mark.xdist_group("config")
 
@@ -101,6 +105,26 @@ MISTAKES = {
         {"lora": {"strategies": {"mine": {"layers": "best"}}}},
         ["lora.strategies.mine.layers", "'best'"],
     ),
+    "a count of all layers": (
+        {"lora": {"strategies": {"mine": {"layers": "all", "count": 2}}}},
+        ["lora.strategies.mine.count", "no effect"],
+    ),
+    "a ratio without higher": (
+        {"lora": {"strategies": {"standard": {"ratio": 3}}}},
+        ["lora.strategies.standard.ratio", "higher"],
+    ),
+    "a strategy named base": (
+        {"lora": {"strategies": {"base": {}}}},
+        ["lora.strategies.base", "without training"],
+    ),
+    "summaries of articles that chose rates": (
+        {"summaries": {"split": "validation"}, "pairs": {"split": "test"}},
+        ["summaries.split", "'validation'"],
+    ),
+    "no strategy left": (
+        {"lora": {"strategies": dict.fromkeys(("full", "standard", "targeted", "circuit", "random"))}},
+        ["lora.strategies"],
+    ),
 }
 
 
@@ -129,3 +153,26 @@ def test_a_mistyped_target_fails_at_once(copy):
     ):
         done = copy.snakemake("--dry-run", target)
         assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr, target
+
+
+@pytest.mark.parametrize("preset", ["", "bakeoff", "own-files"])
+def test_a_killed_run_resumes_and_early_stopping_can_stop(preset):
+    """Both need more than one stop on the way: a save before the end, and a validation after patience is over."""
+    lora = yaml.safe_load((ROOT / "config/config.yaml").read_text())["lora"]
+    training = lora.pop("training")
+    if preset:
+        on_top = yaml.safe_load((ROOT / f"config/{preset}.yaml").read_text())["lora"]
+        training |= on_top.pop("training", {})
+        lora |= on_top
+    assert training["resume_every"] < training["steps"]
+    assert lora["validate_every"] * lora["patience"] < training["steps"]
+
+
+def test_a_strategy_can_be_dropped(copy):
+    (copy.folder / "config" / "dropped.yaml").write_text(
+        yaml.safe_dump({"lora": {"strategies": {"targeted": None, "mine": {"layers": [0, 2]}}}})
+    )
+    done = copy.snakemake("--dry-run", "bakeoff", preset="config/dropped.yaml")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output[-3000:]
+    assert "strategy=mine" in output and "strategy=circuit" in output and "strategy=targeted" not in output

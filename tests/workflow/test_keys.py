@@ -14,7 +14,8 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 
 PRETRAINING, NEWSWIRE, TUNING = "models.small.pretraining.", "datasets.newswire.", "checkpoints.training."
-TARGETED, CLAIM = "lora.strategies.targeted.", "claims.gpt2-finetuning-learns."
+TARGETED, STANDARD = "lora.strategies.targeted.", "lora.strategies.standard."
+CLAIM = "claims.gpt2-finetuning-learns."
 PRETRAIN, FINETUNE, ARTICLES = {"pretrain"}, {"finetune", "keep_step"}, {"write_articles"}
 # what orders the checkpoints by their steps
 BY_STEP = {
@@ -22,7 +23,8 @@ BY_STEP = {
 }  # fmt: skip
 PAIRS = {"build_pairs", "build_continuations"}
 SUMMARIZE = {"summarize", "summarize_adapter"}
-TRAIN = {"tune_strategy", "train_adapter"}
+TRAIN_ONE = {"tune_strategy", "train_adapter"}
+TRAIN = TRAIN_ONE | {"tune_draw"}
 OF_LANGUAGE = PAIRS | SUMMARIZE | TRAIN | FINETUNE
 OF_CORRUPTIONS = {"measure_pairs", "test_robustness"}
 COMPARE = {"compare_with_base", "compare_with_last"}
@@ -108,14 +110,15 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     "summaries.batch_size": (7, SUMMARIZE),
     "summaries.max_new_tokens": (13, SUMMARIZE),
     "summaries.beams": (2, SUMMARIZE),
-    TARGETED + "layers": ("last", TRAIN),
-    TARGETED + "least": (True, TRAIN),
-    TARGETED + "count": (2, TRAIN),
-    TARGETED + "rank": (3, TRAIN),
-    TARGETED + "higher": ("circuit", TRAIN),
-    TARGETED + "ratio": (2, TRAIN),
-    TARGETED + "heads": ("circuit", TRAIN),
-    TARGETED + "adapter": (False, TRAIN),
+    TARGETED + "layers": ("last", TRAIN_ONE),
+    TARGETED + "least": (True, TRAIN_ONE),
+    TARGETED + "count": (2, TRAIN_ONE),
+    TARGETED + "rank": (3, TRAIN_ONE),
+    TARGETED + "modules": (["attn.c_attn"], TRAIN_ONE),
+    STANDARD + "higher": ("circuit", TRAIN_ONE),
+    STANDARD + "ratio": (2, TRAIN_ONE),
+    STANDARD + "heads": ("circuit", TRAIN_ONE),
+    STANDARD + "adapter": (False, TRAIN_ONE),
     "lora.strategies.random.draws": (3, OF_RUNS),
     "lora.seeds": ([0, 1, 2], OF_RUNS),
     "lora.critical_layers": (2, TRAIN),
@@ -123,7 +126,7 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     "lora.alpha_per_rank": (1, TRAIN),
     "lora.dropout": (0.1, TRAIN),
     "lora.target_modules": (["attn.c_attn"], TRAIN),
-    "lora.learning_rates": ([1e-3], {"tune_strategy"}),
+    "lora.learning_rates": ([1e-3], {"tune_strategy", "tune_draw"}),
     "lora.validate_every": (6, TRAIN),
     "lora.patience": (4, TRAIN),
     "lora.alpha": (0.01, {"hold_bakeoff"}),
@@ -188,6 +191,8 @@ ELSEWHERE = {"runs[].model", "runs[].dataset"}
 
 def changed(key: str, value: Any) -> dict[str, Any]:
     """The preset's changes for another value at ``key``: what the schema asks for besides comes along."""
+    if key == STANDARD + "ratio":
+        return {STANDARD + "higher": "circuit", key: value}
     if key == "claims.edges-change-more.rule.test":
         claim = {"statement": "s", "source": "s", "measure": "edges_beyond_nodes"}
         return {"claims.tested": claim | {"rule": {"test": "edge_centric"}}}
@@ -223,10 +228,14 @@ def test_the_pairs_that_cross_model_patches_read(probed):
     assert set(plan.changed) == {"cross_pairs"}
 
 
-def test_the_split_of_summaries(smoke):
-    """It must differ from that of the pairs, so both change."""
-    plan = smoke.plan(preset=smoke.preset({"summaries.split": "validation", "pairs.split": "test"}))
-    assert set(plan.changed) == PAIRS | SUMMARIZE
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_summaries_are_judged_on_articles_that_chose_nothing(smoke, split):
+    """Rates and the steps that are kept are chosen on ``validation``, whatever the pairs are made of."""
+    preset = smoke.preset(
+        {"summaries.split": split, "pairs.split": "train" if split == "validation" else "test"}
+    )
+    message = smoke.refused(preset=preset)
+    assert f"summaries.split: {split!r}" in message
 
 
 @pytest.mark.parametrize("key", WITHOUT_EFFECT)

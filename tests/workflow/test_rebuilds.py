@@ -14,7 +14,7 @@ COUNTS = {
     "write_articles": 3, "pretrain": 1, "finetune": 1, "keep_step": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
     "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_circuit": 8,
     "evaluate_circuit": 3, "test_circuit": 2, "compare_circuits": 1, "test_robustness": 1, "summarize": 2, "rank_layers": 1,
-    "tune_strategy": 5, "train_adapter": 5, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
+    "tune_strategy": 5, "train_adapter": 4, "tune_draw": 1, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
     "judge_claims": 1,
 }  # fmt: skip
 FIGURES = (
@@ -41,6 +41,11 @@ def without(rules: str, drawn: str = "", **counts: int) -> dict[str, int]:
 JUDGED = "judge_claims", "claims"
 CONTEST = "hold_bakeoff judge_claims", "bakeoff bakeoff_losses bakeoff_parameters claims"
 SUMMARIES = f"summarize summarize_adapter {CONTEST[0]}", CONTEST[1]
+RANKED = {
+    "tune_strategy": 2,
+    "train_adapter": 2,
+    "summarize_adapter": 4,
+}  # those that ask which layers are critical
 NO_PAIRS = "write_articles pretrain build_pairs build_continuations"
 
 
@@ -58,16 +63,19 @@ def edited(file: Path) -> Iterator[None]:
 # a module of the library or a script, every job that an edit plans; selection is imported inside functions too
 EDITS: dict[str, dict[str, int]] = {
     "src/rewire/circuits/selection.py": without(
-        "write_articles pretrain finetune keep_step build_pairs build_continuations summarize follow_training",
-        "training layers heads neurons trajectories",
-        compare_with_base=1,  # the LoRA model's: layers are ranked anew
+        "write_articles pretrain finetune keep_step build_pairs build_continuations summarize follow_training "
+        "tune_draw compare_with_base compare_with_last compare_three_ways",
+        "training layers heads neurons trajectories three_way",
+        **RANKED,
     ),
     "src/rewire/lora/bakeoff.py": jobs(*CONTEST),
     "src/rewire/summaries.py": jobs(*SUMMARIES),
     "src/rewire/statistics.py": without(  # its intervals rank the layers, by which adapters are placed
-        "write_articles pretrain finetune keep_step build_pairs build_continuations measure_pairs summarize",
+        "write_articles pretrain finetune keep_step build_pairs build_continuations measure_pairs summarize "
+        "tune_draw",
         "circuit circuit_evolution",
-        find_circuit=5,
+        find_circuit=2,
+        **RANKED,
     ),
     "src/rewire/figures/heads.py": jobs("", "heads"),
     "src/rewire/claims/table.py": jobs(*JUDGED),
@@ -90,9 +98,20 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
     "datasets.newswire.language": ("de", without("write_articles pretrain")),
     "checkpoints.training.seed": (
         1,
-        without(NO_PAIRS, find_circuit=7, evaluate_circuit=2, test_circuit=1, summarize=1),
+        without(
+            f"{NO_PAIRS} tune_draw",
+            compare_with_base=2,
+            find_circuit=4,
+            evaluate_circuit=2,
+            test_circuit=1,
+            summarize=1,
+            **RANKED,
+        ),
     ),
-    "pairs.examples": (9, without("write_articles pretrain finetune keep_step summarize", "training")),
+    "pairs.examples": (
+        9,
+        without("write_articles pretrain finetune keep_step summarize tune_draw", "training", **RANKED),
+    ),
     "pairs.corruptions": (
         ["mask", "random", "shuffle"],
         jobs("measure_pairs test_robustness judge_claims", "pairs robustness claims", build_pairs=1),
@@ -108,7 +127,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
     "lora.alpha": (0.01, jobs(*CONTEST)),
     "lora.seeds": (
         [0, 1, 2],
-        jobs(*CONTEST, train_adapter=5, summarize_adapter=5, add_costs=1),
+        jobs(*CONTEST, train_adapter=4, tune_draw=1, summarize_adapter=5, add_costs=1),
     ),
     "lora.strategies.last": (
         {"layers": "last"},

@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,6 +16,24 @@ SOURCE = ROOT / "src"
 os.environ.update(
     PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
+sys.path.insert(0, str(SOURCE))  # what the workflow itself imports needs no environment
+from rewire.lora.declared import (
+    CRITERIA,
+    is_drawn,
+    needs_count,
+    needs_criticality,
+    problem,
+)
+
+# `name: null` drops a strategy that another config declares
+if isinstance(config.get("lora"), dict) and isinstance(
+    config["lora"].get("strategies"), dict
+):
+    config["lora"]["strategies"] = {
+        name: declared
+        for name, declared in config["lora"]["strategies"].items()
+        if declared is not None
+    }
 
 try:
     validate(config, "../schemas/config.schema.yaml")
@@ -59,10 +78,10 @@ if config["circuits"]["corruption"] not in CORRUPTIONS:
         f"is not in pairs.corruptions ({', '.join(CORRUPTIONS)})"
     )
 JUDGED = config["summaries"]["split"]
-if JUDGED in ("train", config["pairs"]["split"]):
+if JUDGED in ("train", "validation", config["pairs"]["split"]):
     raise WorkflowError(
-        f"config: summaries.split: {JUDGED!r} is used for training or pairs too; "
-        "summaries are judged on articles that chose nothing"
+        f"config: summaries.split: {JUDGED!r} is used for training, for choosing learning rates and steps, or for "
+        "pairs too; summaries are judged on articles that chose nothing"
     )
 STEPS = config["checkpoints"]["steps"]
 LAST = config["checkpoints"]["training"]["steps"]
@@ -83,17 +102,14 @@ STRATEGIES = sorted(
 )
 SEEDS = config["lora"]["seeds"]
 # ways to choose layers: the criteria, and the functions that the library registers
-CHOICES = ["differential", "circuit", "circuit_raw"] + re.findall(
+CHOICES = list(CRITERIA) + re.findall(
     r'^@layer_choice\("(\w+)"\)',
     (SOURCE / "rewire/lora/strategies.py").read_text(),
     re.MULTILINE,
 )
 for name, declared in config["lora"]["strategies"].items():
-    for key in {"layers", "higher"} & set(declared):
-        if declared[key] not in CHOICES:
-            raise WorkflowError(
-                f"config: lora.strategies.{name}.{key}: {declared[key]!r} is not one of {', '.join(CHOICES)}"
-            )
+    if wrong := problem(name, declared, CHOICES):
+        raise WorkflowError(f"config: {wrong}")
 # what the first seed of each strategy trained, as checkpoints
 ADAPTED = {f"lora-{strategy}" for strategy in STRATEGIES}
 

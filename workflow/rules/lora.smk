@@ -20,17 +20,28 @@ def of_contest(pattern):
     ]
 
 
+DRAWN = [name for name in STRATEGIES if is_drawn(config["lora"]["strategies"][name])]
+LATER = names([str(seed) for _, seed in CONTEST if seed != SEEDS[0]])
+
+
+def criticality_asked(wildcards):
+    """The table of critical layers, for a strategy that asks for it."""
+    declared = config["lora"]["strategies"][wildcards.strategy]
+    return [f"{LORA}/criticality.parquet"] if needs_criticality(declared) else []
+
+
 def lora_settings(wildcards):
     """The section as training one strategy reads it: what it does not read does not train it again."""
     declared = config["lora"]["strategies"][wildcards.strategy]
     unread = {"seeds", "strategies", "alpha"}
-    unread.add("critical_layers" if "heads" in declared else "critical_heads")
-    if "count" in declared:
-        unread |= {"critical_layers", "critical_heads"}
+    if "count" in declared or "heads" not in declared:
+        unread.add("critical_heads")
+    if "count" in declared or not needs_count(declared):
+        unread.add("critical_layers")
     if "rank" in declared:
-        unread.add("rank")
+        unread |= {"rank", "target_modules"} if "modules" in declared else {"rank"}
     if not declared.get("adapter", True):
-        unread |= {"critical_layers", "rank", "alpha_per_rank", "dropout"}
+        unread |= {"rank", "target_modules", "alpha_per_rank", "dropout"}
     values = {k: v for k, v in config["lora"].items() if k not in unread}
     kept = {key: value for key, value in declared.items() if key != "draws"}
     return ordered(values | {"strategies": {wildcards.strategy: kept}})
@@ -69,7 +80,7 @@ rule tune_strategy:
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
-        criticality=f"{LORA}/criticality.parquet",
+        criticality=criticality_asked,
     output:
         adapter=directory(f"{LORA}/{{strategy}}/seed-{SEEDS[0]}/adapter"),
         tuning=f"{LORA}/{{strategy}}/tuning.parquet",
@@ -90,8 +101,46 @@ rule tune_strategy:
     params:
         lora=lora_settings,
         seed=SEEDS[0],
+        draw=0,
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=f"{LORA}/{{strategy}}/.tuning",
+    script:
+        "../scripts/lora_tune.py"
+
+
+rule tune_draw:
+    """A later seed of a strategy whose layers are drawn: another adapter, so it has learning rates of its own."""
+    input:
+        code=code("lora_tune.py"),
+        base=f"{CELL}/base",
+        train="results/articles/{dataset}/train.parquet",
+        validation="results/articles/{dataset}/validation.parquet",
+        criticality=criticality_asked,
+    output:
+        adapter=directory(f"{TRAINED_RUN}/adapter"),
+        tuning=f"{TRAINED_RUN}/tuning.parquet",
+        cost=f"{RUN_LOGS}/training.cost.tsv",
+    log:
+        f"{RUN_LOGS}/adapter.log",
+    benchmark:
+        f"{RUN_LOGS}/adapter.benchmark.tsv"
+    wildcard_constraints:
+        strategy=names(DRAWN),
+        seed=LATER,
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **training(
+            lambda wildcards: config["lora"]["training"],
+            runs=len(config["lora"]["learning_rates"]),
+        ),
+    params:
+        lora=lora_settings,
+        seed=lambda wildcards: int(wildcards.seed),
+        draw=lambda wildcards: seeds_of(wildcards.strategy).index(int(wildcards.seed)),
+        language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
+        work=f"{TRAINED_RUN}/.tuning",
     script:
         "../scripts/lora_tune.py"
 
@@ -103,7 +152,7 @@ rule train_adapter:
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
-        criticality=f"{LORA}/criticality.parquet",
+        criticality=criticality_asked,
         tuning=f"{LORA}/{{strategy}}/tuning.parquet",
     output:
         adapter=directory(f"{TRAINED_RUN}/adapter"),
@@ -113,7 +162,8 @@ rule train_adapter:
     benchmark:
         f"{RUN_LOGS}/adapter.benchmark.tsv"
     wildcard_constraints:
-        seed=names([str(seed) for _, seed in CONTEST if seed != SEEDS[0]]),
+        strategy=names([name for name in STRATEGIES if name not in DRAWN]),
+        seed=LATER,
     conda:
         "../../envs/rewire.yaml"
     threads: 1

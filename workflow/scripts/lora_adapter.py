@@ -10,7 +10,7 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.input.base,
         snakemake.input.train,
         snakemake.input.validation,
-        snakemake.input.criticality,
+        next(iter(snakemake.input.criticality), None),
         snakemake.wildcards.strategy,
         int(snakemake.wildcards.seed),
         snakemake.params.lora,

@@ -1,4 +1,4 @@
-"""Reads a base model, articles and the layers' criticality; writes a strategy's learning rates and its first seed's run."""
+"""Reads a base model, articles and the layers' criticality; writes the learning rates that were tried and the run at the best."""
 
 from rewire.jobs import job
 
@@ -9,7 +9,7 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.input.base,
         snakemake.input.train,
         snakemake.input.validation,
-        snakemake.input.criticality,
+        next(iter(snakemake.input.criticality), None),
         snakemake.wildcards.strategy,
         snakemake.params.seed,
         snakemake.params.lora,
@@ -18,5 +18,6 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.params.work,
         snakemake.params.language,
         snakemake.output.cost,
-        snakemake.output.checkpoint,
+        snakemake.output.get("checkpoint"),
+        snakemake.params.draw,
     )

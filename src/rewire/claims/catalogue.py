@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rewire.claims.bakeoff import lora_difference
 from rewire.claims.circuits import (
     bootstrap_jaccard,
     circuit_minus_best_random,
@@ -24,7 +25,6 @@ from rewire.claims.differential import (
 from rewire.claims.frames import Tables
 from rewire.claims.summaries import (
     fact_share,
-    lora_difference,
     mask_effect,
     mask_minus_random_effect,
     rouge1,
@@ -58,6 +58,11 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "lora_circuit_minus_random": (lora_difference("circuit", "random"), POINTS),
     "lora_targeted_minus_standard": (lora_difference("targeted", "standard"), POINTS),
     "lora_random_minus_standard": (lora_difference("random", "standard"), POINTS),
+    # whatever the budgets
+    **{
+        f"lora_{name}_minus_standard_unmatched": (lora_difference(name, "standard", matched=False), POINTS)
+        for name in ("circuit", "targeted", "random")
+    },
 }
 # tests that give a verdict themselves, by more than where one interval lies
 TESTS: dict[str, Callable[[Tables], str]] = {"edge_centric": edge_centric_verdict}

@@ -1,8 +1,7 @@
-"""Measures of pairs, summaries and the bake-off."""
+"""Measures of pairs and summaries."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -49,22 +48,5 @@ def fact_share(name: str) -> Callable[[Tables], Estimate]:
             return 100 * right.sum(axis=axis) / np.maximum(generated.sum(axis=axis), 1)
 
         return statistics.estimate([table["facts_right"], table["facts_generated"]], share)
-
-    return measure
-
-
-def lora_difference(strategy: str, reference: str) -> Callable[[Tables], Estimate | None]:
-    """ROUGE-1 of a strategy minus that of a reference strategy, from the bake-off's table."""
-
-    def measure(tables: Tables) -> Estimate | None:
-        table = frame(tables, "bakeoff")
-        row = table[(table["strategy"] == strategy) & (table["measure"] == "rouge1")]
-        column = f"against_{reference}"
-        if not len(row) or math.isnan(row.iloc[0][column]):
-            return None
-        found = row.iloc[0]
-        return Estimate(
-            found[column], found[f"{column}_low"], found[f"{column}_high"], int(found["articles"])
-        )
 
     return measure

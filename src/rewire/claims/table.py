@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rewire.claims.bakeoff import Tested, tested_verdict
 from rewire.claims.catalogue import MEASURES, TESTS
 from rewire.claims.frames import NotRun, Tables
 from rewire.errors import InputError
@@ -83,6 +84,8 @@ def judge(
     }
     rule = claim["rule"]
     found = TESTS[rule["test"]](tables) if "test" in rule else verdict(result, rule)
+    if isinstance(result, Tested):
+        found = tested_verdict(result, rule, found)
     return row | given | {"n": result.n, "unit": unit, "verdict": found}
 
 

@@ -42,7 +42,7 @@ def train_run(
     base: str | Path,
     train_articles: str | Path,
     validation_articles: str | Path,
-    criticality: str | Path,
+    criticality: str | Path | None,
     strategy: str,
     seed: int,
     settings: Mapping[str, Any],
@@ -51,18 +51,20 @@ def train_run(
     work: str | Path,
     language: str = "en",
     cost: str | Path | None = None,
+    draw: int = 0,
 ) -> None:
     """Write ``folder``: a PEFT adapter (or, for ``adapter: false``, a transformers model with its tokenizer),
     ``training.parquet`` and ``plan.parquet``; and the table ``cost``.
 
     The weights are the best validated ones; those of step 0, the base model's, are never taken, but a run that does
     not get below their loss within ``patience`` validations stops. ``seed`` decides the order of the articles (the
-    same for every strategy), the adapter's start, and a random strategy's draw.
-    ``settings``: the config's lora section. ``work``: where an interrupted run resumes from; removed when done.
+    same for every strategy) and the adapter's start; ``draw`` is the number of a random strategy's draw.
+    ``criticality``: None where the strategy does not ask for it. ``settings``: the config's lora section. ``work``: where an interrupted run resumes from; removed when done.
     """
     folder, work = Path(folder), Path(work)
     model, tokenizer = load_transformer(base), load_tokenizer(base)
-    plan = make_plan(model, settings, strategy, read_table(criticality, CHANGES), seed)
+    changes = None if criticality is None else read_table(criticality, CHANGES)
+    plan = make_plan(model, settings, strategy, changes, draw)
     context = context_length(model)
     set_seed(seed)
     if plan.ranks:

@@ -15,6 +15,7 @@ from rewire.crossed import Contrast
 from rewire.errors import InputError
 from rewire.lora.runs import LoraRun, read_articles
 from rewire.rouge import ROUGE
+from rewire.statistics import ROUNDING
 from rewire.tables import schema, write_table
 
 REFERENCES = ("standard", "random")
@@ -33,6 +34,7 @@ SCHEMA = schema(
     seeds="int32",
     parameters="int64",
     parameter_share="float64",
+    reached="int32",  # of steps_to_standard: how many of the runs got there
     **{
         f"against_{name}{part}": "string" if part == "_verdict" else "float64"
         for name in REFERENCES
@@ -43,21 +45,27 @@ SCHEMA = schema(
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy: its seeds in order, and each measure of its runs, [seeds, articles, 1] (articles is 1: none)."""
+    """A strategy: its seeds in order, and each measure of its runs, [seeds, articles, 1] (articles is 1: none).
+
+    ``tested``: whether its differences are a question of the contest, which has an adapter on either side.
+    """
 
     seeds: list[int]
     values: Mapping[str, np.ndarray]
     size: Mapping[str, Any]
+    tested: bool = True
 
 
 def write_bakeoff(runs: Sequence[LoraRun], base: str | Path, path: str | Path, alpha: float = 0.05) -> None:
     """One row a strategy and measure: ROUGE F and facts right 0..100, validation loss in nats a token, training steps.
 
-    ``base``: summaries of the model without training, for scale. It has differences with intervals but takes no part in
-    the tests: a difference that is no question would, in a family of tests, make every other look surer.
+    ``base``: summaries of the model without training, for scale. It and strategies that train every parameter have
+    differences with intervals but take no part in the tests: a difference that is no question would, in a family of
+    tests, make every other look surer.
     Intervals and tests: ``rewire.crossed``, over articles and seeds; validation loss and steps have no articles and no
-    interval below 5 seeds. The mean of the steps is restricted: a run that never reaches standard's loss, as about half
-    of standard's own never do, counts with the steps of the longest run.
+    interval below 5 seeds. Where a run never reached standard's loss, its strategy's steps have no mean, and no
+    difference from another's: ``reached`` says how many did. Where seeds do not differ at all, how far they would
+    cannot be known, and nothing is tested.
     q: Benjamini-Hochberg over the strategies of one measure and reference; the verdict follows from q <= ``alpha`` and
     the sign; detectable: the smallest true difference that would have been found with 80 % power.
     Errors: InputError that names the table of ``base`` if its articles are not the runs'.
@@ -66,7 +74,8 @@ def write_bakeoff(runs: Sequence[LoraRun], base: str | Path, path: str | Path, a
     entries = entries_of(runs)
     if BASE in entries:
         raise InputError(f"lora.strategies.{BASE}: this name is the model's without training, choose another")
-    entries[BASE] = Entry([0], {name: values[None, :, None] for name, values in untrained.items()}, {})
+    scale = {name: values[None, :, None] for name, values in untrained.items()}
+    entries[BASE] = Entry([0], scale, {}, tested=False)
     compared = {
         measure: [differences(entries, measure, name, alpha) for name in REFERENCES if name in entries]
         for measure in (*SUMMARY_MEASURES, *RUN_MEASURES)
@@ -81,26 +90,23 @@ def write_bakeoff(runs: Sequence[LoraRun], base: str | Path, path: str | Path, a
 
 def entries_of(runs: Sequence[LoraRun]) -> dict[str, Entry]:
     """The strategies in the order of their first run."""
-    reached = any(run.row["steps_to_standard"] is not None for run in runs)
-    horizon = max(run.row["steps"] for run in runs) if reached else None
     entries = {}
     for strategy in dict.fromkeys(run.strategy for run in runs):
         own = sorted((run for run in runs if run.strategy == strategy), key=lambda run: run.seed)
         values = {name: np.stack([run.articles[name] for run in own])[..., None] for name in SUMMARY_MEASURES}
-        values |= {name: run_values([run.row for run in own], name, horizon) for name in RUN_MEASURES}
+        values |= {name: run_values([run.row for run in own], name) for name in RUN_MEASURES}
         size = {
             "parameters": round(np.mean([run.row["parameters"] for run in own])),
             "parameter_share": float(np.mean([run.row["parameter_share"] for run in own])),
         }
-        entries[strategy] = Entry([run.seed for run in own], values, size)
+        adapted = size["parameter_share"] < 100
+        entries[strategy] = Entry([run.seed for run in own], values, size, adapted)
     return entries
 
 
-def run_values(rows: Sequence[Mapping[str, Any]], measure: str, horizon: int | None) -> np.ndarray:
-    """[seeds, 1, 1] of a measure of runs; ``horizon``: the steps of a run that never reached standard's loss."""
-    missing = horizon if measure == "steps_to_standard" else None
-    numbers = [missing if row[measure] is None else row[measure] for row in rows]
-    return np.array(numbers, dtype=float)[:, None, None]  # None becomes NaN
+def run_values(rows: Sequence[Mapping[str, Any]], measure: str) -> np.ndarray:
+    """[seeds, 1, 1] of a measure of runs; NaN where a run has none."""
+    return np.array([row[measure] for row in rows], dtype=float)[:, None, None]  # None becomes NaN
 
 
 def row(strategy: str, measure: str, entry: Entry, compared: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -116,6 +122,8 @@ def row(strategy: str, measure: str, entry: Entry, compared: Sequence[Mapping[st
         "seeds": len(entry.seeds),
         **entry.size,
     }
+    if measure == "steps_to_standard":
+        out["reached"] = int(np.isfinite(values).sum())
     for columns in compared:
         out |= columns
     return out
@@ -127,13 +135,15 @@ def differences(
     """Strategy -> its columns against ``reference``."""
     standard = entries[reference]
     found: dict[str, Contrast] = {}
+    tested: list[str] = []
     for strategy, entry in entries.items():
         if strategy != reference and measure in entry.values:
             # one seed, one order of the training data: such runs are pairs
             paired = entry.seeds == standard.seeds and strategy != BASE
             parts = crossed.difference(entry.values[measure], standard.values[measure], paired)
             found[strategy] = crossed.contrast(parts, measure in SUMMARY_MEASURES)
-    tested = [name for name in found if name != BASE]
+            if entry.tested and not seeds_agree(parts):
+                tested.append(strategy)
     q = dict(
         zip(
             tested, statistics.benjamini_hochberg([found[name].p[0] for name in tested]).tolist(), strict=True
@@ -147,6 +157,12 @@ def differences(
         }
         for name, contrast in found.items()
     }
+
+
+def seeds_agree(parts: Sequence[np.ndarray]) -> bool:
+    """Whether no part [seeds, articles, 1] of several seeds differs between them, beyond rounding."""
+    means = [part.mean(axis=(1, 2)) for part in parts if len(part) > 1]
+    return bool(means) and all(np.ptp(mean) <= ROUNDING * np.abs(mean).max() for mean in means)
 
 
 def comparison(

@@ -119,6 +119,17 @@ def live_sizes(sizes: Sizes, live: Mapping[str, Live]) -> dict[str, tuple[int, i
     }
 
 
+def rank_caps(transformer: Any, sizes: Sizes, live: Mapping[str, Live]) -> dict[str, int]:
+    """Module name -> the rank beyond which an adapter adds nothing: the smaller side of the (live) matrix."""
+    caps = {}
+    for name in sizes:
+        sides = list(transformer.get_submodule(name).weight.shape)
+        if name in live:
+            sides = [sum(sides) - live[name].size, len(live[name].indices)]
+        caps[name] = min(sides)
+    return caps
+
+
 def keep_others_zero(adapted: Any, live: Mapping[str, Live]) -> None:
     """Set what is not live in a PEFT model's adapter to 0, and its gradients in every backward pass.
 

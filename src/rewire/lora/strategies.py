@@ -18,9 +18,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from rewire.errors import InputError
-
-CRITERIA = ("differential", "circuit", "circuit_raw")
-HEAD_CRITERIA = ("circuit", "circuit_raw")
+from rewire.lora.declared import CRITERIA, problem
 
 Head = tuple[int, int]  # layer, head
 Place = TypeVar("Place", int, Head)
@@ -30,7 +28,7 @@ Place = TypeVar("Place", int, Head)
 class Strategy:
     """An entry of ``lora.strategies``; ``draws`` is how many random draws the workflow makes of it."""
 
-    layers: str = "all"
+    layers: str | list[int] = "all"
     least: bool = False  # the least critical, not the most
     count: int | None = None  # layers (or heads) to take, else lora.critical_layers (lora.critical_heads)
     rank: int | None = None  # this rank as it is: the budget is not matched
@@ -39,6 +37,7 @@ class Strategy:
     heads: str | None = None  # on the attention of the most changed heads alone
     adapter: bool = True  # without one every parameter is trained
     draws: int | None = None
+    modules: list[str] | None = None  # else lora.target_modules
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Candidates:
     n_layers: int
     criticality: Mapping[str, Sequence[float]] = field(default_factory=dict)
     count: int = 1
-    draw: int = 0  # number of the random draw: the run's seed
+    draw: int = 0  # number of the random draw
     least: bool = False
 
 
@@ -105,28 +104,17 @@ def read_strategy(settings: Mapping[str, Any], name: str) -> Strategy:
     known = [part.name for part in fields(Strategy)]
     for unknown in sorted(set(entries[name]) - set(known)):
         raise InputError(f"{key}.{unknown}: unknown key, a strategy has {', '.join(known)}")
-    strategy = Strategy(**entries[name])
-    allowed = {"layers": LAYERS, "higher": LAYERS, "heads": HEAD_CRITERIA}
-    for part, names in allowed.items():
-        if (value := getattr(strategy, part)) is not None and value not in names:
-            raise InputError(f"{key}.{part}: {value!r} is not one of {', '.join(names)}")
-    check_together(strategy, key)
-    return strategy
+    if (wrong := problem(name, entries[name], list(LAYERS))) is not None:
+        raise InputError(wrong)
+    return Strategy(**entries[name])
 
 
-def check_together(strategy: Strategy, key: str) -> None:
-    """InputError for keys of a strategy that contradict each other."""
-    if strategy.least and not strategy.heads and strategy.layers not in CRITERIA:
-        raise InputError(f"{key}.least: needs layers that are one of {', '.join(CRITERIA)}")
-    if strategy.ratio <= 0:
-        raise InputError(f"{key}.ratio: {strategy.ratio} is not above 0")
-    if strategy.rank is not None and strategy.rank < 1:
-        raise InputError(f"{key}.rank: {strategy.rank} is not at least 1")
-    if strategy.heads and (strategy.higher or strategy.layers != "all"):
-        raise InputError(f"{key}.heads: goes without layers and higher")
-    untouched = Strategy(adapter=False, ratio=strategy.ratio, draws=strategy.draws)
-    if not strategy.adapter and strategy != untouched:
-        raise InputError(f"{key}.adapter: false trains every parameter and goes without the other keys")
+def stated_layers(layers: Sequence[int], n_layers: int, key: str) -> list[int]:
+    """``layers`` in order. Errors: InputError that names ``key`` if the model has no such layer."""
+    for layer in layers:
+        if not 0 <= layer < n_layers:
+            raise InputError(f"{key}: there is no layer {layer}; the model has layers 0..{n_layers - 1}")
+    return sorted(layers)
 
 
 def choose_layers(
@@ -191,7 +179,10 @@ def extremes(values: Mapping[Place, float], count: int, least: bool) -> list[Pla
 
 
 def random_layers(n_layers: int, count: int, draw: int) -> list[int]:
-    """Draw number ``draw`` of ``count`` layers; no draw repeats one before it as long as there are others left."""
+    """Draw number ``draw``, from 0, of ``count`` layers; none repeats one before it as long as there are others left.
+
+    Time grows with the number of the draw: it is a place in the list of seeds, never a seed.
+    """
     source = random.Random("lora layers")
     draws: list[list[int]] = []
     while len(draws) <= draw:
