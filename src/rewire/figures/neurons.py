@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from rewire.figures.curves import SIGNIFICANT
 from rewire.figures.frames import known, read_frame
-from rewire.figures.panels import bars, legend, no_data, reference_line, rule
-from rewire.figures.style import FAINT, INK, blank, checkpoint_label, save, themed
+from rewire.figures.neuron_cloud import Colours, cloud, layer_colours, layer_legend, write_names
+from rewire.figures.panels import bars, no_data, reference_line, rule
+from rewire.figures.style import blank, checkpoint_label, save, themed
 
 COLUMNS = ("layer", "neuron", "rank", "difference", "low", "high", "cohens_d", "q", "n")
 ROW = 0.17  # inches a named neuron
@@ -33,29 +30,17 @@ def draw(
 @themed
 def figure(neurons: pd.DataFrame, checkpoint_name: str, top: int, name: str) -> Figure:
     """``neurons``: a row a neuron, with its mean difference and Cohen's d over examples."""
-    layers = sorted(neurons["layer"].unique())
-    colours = dict(zip(layers, sns.color_palette("viridis", len(layers)).as_hex(), strict=True))
-    height = max(4.2, 1.4 + ROW * top * len(layers))
+    colours = layer_colours(neurons)
+    height = max(4.2, 1.4 + ROW * top * len(colours))
     out = blank(11.2, height, f"MLP neurons, {checkpoint_label(checkpoint_name)} against base: {name}")
-    cloud, named = out.subplots(1, 2, width_ratios=[1.5, 1])
-    scatter(cloud, neurons, colours, top)
+    left, named = out.subplots(1, 2, width_ratios=[1.5, 1])
+    scatter(left, neurons, colours, top)
     forest(named, neurons, colours, top)
-    handles = [
-        Line2D([], [], linestyle="none", marker="o", color=colour, label=changed(neurons, layer))
-        for layer, colour in colours.items()
-    ]
-    handles.append(Line2D([], [], linestyle="none", marker="o", color=FAINT, label="q ≥ .05, or no test"))
-    legend(out, handles, "layer, neurons with q < .05")
+    layer_legend(out, neurons, colours)
     return out
 
 
-def changed(neurons: pd.DataFrame, layer: int) -> str:
-    """``3 (412 of 512)``"""
-    own = neurons[neurons["layer"] == layer]
-    return f"{layer} ({int((own['q'] < SIGNIFICANT).sum()):,} of {len(own):,})"
-
-
-def scatter(axes: Axes, neurons: pd.DataFrame, colours: dict[int, str], top: int) -> None:
+def scatter(axes: Axes, neurons: pd.DataFrame, colours: Colours, top: int) -> None:
     """Cohen's d against mean difference; those without a significant difference are grey, the named ones ringed."""
     rows = known(neurons, "cohens_d")
     n = int(neurons["n"].max())
@@ -65,36 +50,12 @@ def scatter(axes: Axes, neurons: pd.DataFrame, colours: dict[int, str], top: int
     if not len(rows):
         no_data(axes)
         return
-    firm = rows["q"] < SIGNIFICANT
-    shades = np.where(firm, rows["layer"].map(colours), FAINT)
-    order = np.argsort(firm.to_numpy(), kind="stable")  # grey below
-    axes.scatter(
-        rows["difference"].to_numpy()[order],
-        rows["cohens_d"].to_numpy()[order],
-        c=shades[order],
-        s=9,
-        alpha=0.7,
-        linewidths=0,
-        rasterized=len(rows) > 5000,
-    )
     best = rows[rows["rank"] <= top]
-    axes.scatter(
-        best["difference"], best["cohens_d"], s=30, facecolors="none", edgecolors=INK, linewidths=0.8
-    )
-    for row in best[best["rank"] == 1].itertuples():
-        axes.annotate(
-            f"{row.layer}.{row.neuron}",
-            (row.difference, row.cohens_d),
-            (5, 4),
-            textcoords="offset points",
-            fontsize=8.5,
-            bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6},
-        )
-    reference_line(axes)
-    reference_line(axes, vertical=True)
+    cloud(axes, rows, best, "difference", "cohens_d", colours)
+    write_names(axes, best[best["rank"] == 1], "difference", "cohens_d")
 
 
-def forest(axes: Axes, neurons: pd.DataFrame, colours: dict[int, str], top: int) -> None:
+def forest(axes: Axes, neurons: pd.DataFrame, colours: Colours, top: int) -> None:
     """Mean difference with interval of the ``top`` neurons of each layer by |Cohen's d|, the first layer on top."""
     best = known(neurons[neurons["rank"] <= top], "cohens_d").sort_values(["layer", "rank"])
     axes.set_title(f"Largest |d| of each layer (top {top})")
