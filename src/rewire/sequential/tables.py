@@ -78,7 +78,9 @@ CHANGES = schema(
     reference="string",  # previous (checkpoint) or base (step 0 of the run)
     reference_checkpoint="string",
     measure="string",  # edge_jaccard, edge_turnover (|A xor B| / |A|), edge_unshared (1 - |A and B| / k), node_..., weighted_jaccard, spearman
-    **with_interval("value"),
+    value="float64",
+    low="float64",  # 95 % interval
+    high="float64",
     # two bootstrap samples of the examples of one model, the checkpoint and the reference: mean, 5th, 95th percentile
     **with_interval("floor", "reference_floor"),
     # change beyond the less stable model's floor, 95 %: > 0 is more than noise
@@ -102,7 +104,9 @@ OVERLAPS = schema(
     before="string",  # first_before, second_before (in the same model: that the second stage starts from), second_alone
     after="string",  # first_after, second_after, second_alone (after single training on the second task)
     measure="string",
-    **with_interval("value"),  # both circuits' examples drawn anew, apart where they are of different tasks
+    value="float64",
+    low="float64",  # 95 % interval over the examples that both circuits are scored on
+    high="float64",
     **with_interval("random"),
 )
 # one row a sequential run; intervals over test examples, those of overlaps over validation examples
