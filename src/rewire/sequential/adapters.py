@@ -5,7 +5,7 @@ Definitions: docs/definitions.md, "Sequential fine-tuning".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -135,5 +135,3 @@ def trained_parameters(model: Any) -> int:
 def is_adapted(model: Any) -> bool:
     """Whether what is trained is an adapter, not the whole model."""
     return hasattr(model, "peft_config")
-
-

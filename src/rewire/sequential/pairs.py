@@ -110,7 +110,9 @@ def paired(rows: Rows, settings: Mapping[str, Any], run: Run) -> Any:
     """A function from a statistic of the accuracies of ``rows`` to its value and interval [3], all resampled together."""
     sizes = {len(row["correct"]) for row in rows}
     if len(sizes) != 1:
-        raise InputError(f"{run.name}: test examples {sorted(sizes)} of one task, expected the same everywhere")
+        raise InputError(
+            f"{run.name}: test examples {sorted(sizes)} of one task, expected the same everywhere"
+        )
     resamples = Resamples(sizes.pop(), seed=settings["seed"])
     means = [resamples.means(np.array(row["correct"])) for row in rows]
 

@@ -85,7 +85,9 @@ class Measurement:
             **circuit_columns(model, circuit, self.tasks[task].test, self.settings),
             "completeness_gap": read_scores(path)[0].completeness_gap,
         }
-        log.info("%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"])
+        log.info(
+            "%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"]
+        )
         self.rows.append(row)
 
     def take(self, measured: Measured, task: str, step: int) -> None:
@@ -153,7 +155,9 @@ def measure_second_stage(
         found = Measurement(run, tasks, settings, partial)
         crossed: Rows = []
         found.take(first, one, 0)
-        for step in sorted(steps, reverse=True):  # the last first: its circuit is judged by the model at step 0
+        for step in sorted(
+            steps, reverse=True
+        ):  # the last first: its circuit is judged by the model at step 0
             model = load(Path(checkpoints) / checkpoint_name(step))
             for task in tasks:
                 found.measure(model, task, step)
@@ -202,4 +206,3 @@ def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
         measured = measures(trajectory, before, after)
         rows += [place | {"measure": name} | measured[name] for name in measured]
     return rows
-
