@@ -135,5 +135,3 @@ def trained_parameters(model: Any) -> int:
 def is_adapted(model: Any) -> bool:
     """Whether what is trained is an adapter, not the whole model."""
     return hasattr(model, "peft_config")
-
-

@@ -73,9 +73,7 @@ def pretrain_base(
     discard(work)
 
 
-def answered(
-    tasks: Sequence[str], split: str, reader: Reader, settings: Mapping[str, Any]
-) -> list[Example]:
+def answered(tasks: Sequence[str], split: str, reader: Reader, settings: Mapping[str, Any]) -> list[Example]:
     """Every prompt of ``tasks`` that falls into ``split``; the loss is on the answer."""
     return [
         Example(tokens, [IGNORED] * (len(tokens) - 1) + tokens[-1:])

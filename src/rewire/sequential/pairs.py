@@ -55,6 +55,18 @@ def write_pairs_table(
     write_table(outputs["pairs"], rows, PAIRS)
 
 
+def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """run -> table -> path, from the paths of each table in the order of the runs; cross and overlaps have sequential
+    runs alone."""
+    second = [run.name for run in runs if run.second is not None]
+    out: dict[str, dict[str, str]] = {run.name: {} for run in runs}
+    for table, paths in tables.items():
+        names = second if table in ("cross", "overlaps") else list(out)
+        for name, path in zip(names, paths, strict=True):
+            out[name][table] = path
+    return out
+
+
 def places(run: Run) -> dict[str, tuple[str, str]]:
     """Whose rows a pair is made of: name -> (run, task)."""
     first, second = run.tasks
@@ -110,7 +122,9 @@ def paired(rows: Rows, settings: Mapping[str, Any], run: Run) -> Any:
     """A function from a statistic of the accuracies of ``rows`` to its value and interval [3], all resampled together."""
     sizes = {len(row["correct"]) for row in rows}
     if len(sizes) != 1:
-        raise InputError(f"{run.name}: test examples {sorted(sizes)} of one task, expected the same everywhere")
+        raise InputError(
+            f"{run.name}: test examples {sorted(sizes)} of one task, expected the same everywhere"
+        )
     resamples = Resamples(sizes.pop(), seed=settings["seed"])
     means = [resamples.means(np.array(row["correct"])) for row in rows]
 

@@ -38,8 +38,8 @@ COMPARED = (
 class Measured:
     """What the measurement of a single run left behind: its table, its folder of circuits, and its last step."""
 
-    table: Path
-    circuits: Path
+    table: str | Path
+    circuits: str | Path
     step: int
 
     def row(self, task: str) -> dict[str, Any]:
@@ -53,9 +53,14 @@ class Measured:
         return scores_file(self.circuits, task, self.step)
 
 
-def scores_file(circuits: Path, task: str, step: int) -> Path:
+def last_of(checkpoints: str | Path, steps: Sequence[int]) -> Path:
+    """The last of a run's checkpoints."""
+    return Path(checkpoints) / checkpoint_name(max(steps))
+
+
+def scores_file(circuits: str | Path, task: str, step: int) -> Path:
     """Where a run's folder of circuits has the scores of a task at a step."""
-    return circuits / task / f"{checkpoint_name(step)}.safetensors"
+    return Path(circuits) / task / f"{checkpoint_name(step)}.safetensors"
 
 
 class Measurement:
@@ -85,7 +90,9 @@ class Measurement:
             **circuit_columns(model, circuit, self.tasks[task].test, self.settings),
             "completeness_gap": read_scores(path)[0].completeness_gap,
         }
-        log.info("%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"])
+        log.info(
+            "%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"]
+        )
         self.rows.append(row)
 
     def take(self, measured: Measured, task: str, step: int) -> None:
@@ -153,7 +160,9 @@ def measure_second_stage(
         found = Measurement(run, tasks, settings, partial)
         crossed: Rows = []
         found.take(first, one, 0)
-        for step in sorted(steps, reverse=True):  # the last first: its circuit is judged by the model at step 0
+        for step in sorted(
+            steps, reverse=True
+        ):  # the last first: its circuit is judged by the model at step 0
             model = load(Path(checkpoints) / checkpoint_name(step))
             for task in tasks:
                 found.measure(model, task, step)
@@ -202,4 +211,3 @@ def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
         measured = measures(trajectory, before, after)
         rows += [place | {"measure": name} | measured[name] for name in measured]
     return rows
-

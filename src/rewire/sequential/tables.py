@@ -37,7 +37,11 @@ FAITHFULNESS = (
     "kl_percentage",  # (1 - |B - C| / B) * 100, B = KL(corrupted || whole), C = KL(corrupted || circuit)
     "accuracy_ratio",  # accuracy of the circuit / of the whole model
 )
-NULLED = ("normalised", "kl_percentage", "accuracy")  # set beside random circuits: mean, 5th and 95th percentile
+NULLED = (
+    "normalised",
+    "kl_percentage",
+    "accuracy",
+)  # set beside random circuits: mean, 5th and 95th percentile
 
 
 def with_interval(*names: str) -> dict[str, str]:
@@ -61,7 +65,9 @@ MEASURES = schema(
     step="int64",  # of this run's own training; 0 is what it starts from
     checkpoint="string",  # step-000060
     validation_accuracy="float64",  # of the model, 0..1; by this `learned` is judged
-    **with_interval("accuracy"),  # of the model on the test examples, 0..1: the answer is the most likely of all tokens
+    **with_interval(
+        "accuracy"
+    ),  # of the model on the test examples, 0..1: the answer is the most likely of all tokens
     **CIRCUIT,
     corrupted_accuracy="float64",  # of the model on the corrupted prompts, by the clean prompts' answers
     completeness_gap="float64",  # of the scores that the circuit is chosen by
