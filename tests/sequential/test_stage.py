@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rewire.sequential.pairs import write_pairs_table
 from rewire.tables import read_table
 
 

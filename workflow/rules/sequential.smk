@@ -76,9 +76,7 @@ def described_run(wildcards):
 
 def measuring(*more):
     """The settings that a measurement reads."""
-    circuits = section(
-        "circuits", "method", "steps", "grid", "metric", "batch_tokens"
-    )
+    circuits = section("circuits", "method", "steps", "grid", "metric", "batch_tokens")
     own = section(
         "sequential", "fraction", "examples", "random", "resamples", "seed", *more
     )
@@ -261,8 +259,8 @@ rule measure_task:
         validation=task_tables("validation", lambda run: run.tasks),
         test=task_tables("test", lambda run: run.tasks),
     output:
-        circuits=directory(f"{OF_RUN}/circuits"),
         **{name: f"{OF_RUN}/{name}.parquet" for name in MEASURED},
+        circuits=directory(f"{OF_RUN}/circuits"),
     log:
         f"{RUN_LOG}/measures.log",
     benchmark:
@@ -296,8 +294,8 @@ rule measure_second_task:
         alone=of_single(f"{OF_RUN}/measures.parquet", 1),
         alone_circuits=of_single(f"{OF_RUN}/circuits", 1),
     output:
-        circuits=directory(f"{OF_RUN}/circuits"),
         **{name: f"{OF_RUN}/{name}.parquet" for name in OF_SECOND},
+        circuits=directory(f"{OF_RUN}/circuits"),
     log:
         f"{RUN_LOG}/measures.log",
     benchmark:
@@ -320,7 +318,6 @@ rule measure_second_task:
 rule gather_pairs:
     """Every run's tables in one, and a row a pair: forgetting, gain, and how far the circuits overlap."""
     input:
-        code=code("sequential_pairs.py"),
         **{
             name: expand(f"{OF_RUN}/{name}.parquet", run=TRAININGS, allow_missing=True)
             for name in MEASURED
@@ -330,6 +327,7 @@ rule gather_pairs:
             for name in OF_SECOND
             if name not in MEASURED
         },
+        code=code("sequential_pairs.py"),
     output:
         **{name: f"{OF_MODEL}/{name}.parquet" for name in TOGETHER},
     log:
@@ -356,6 +354,4 @@ rule gather_pairs:
 rule sequential:
     """Target: every run of sequential fine-tuning, and what each second task did to the first."""
     input:
-        expand(
-            f"{OF_MODEL}/{{name}}.parquet", model=SECTION["models"], name=TOGETHER
-        ),
+        expand(f"{OF_MODEL}/{{name}}.parquet", model=SECTION["models"], name=TOGETHER),

@@ -5,7 +5,7 @@ Definitions: docs/definitions.md, "Sequential fine-tuning".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
