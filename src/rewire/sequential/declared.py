@@ -67,6 +67,14 @@ def multi(tasks: Sequence[str]) -> Run:
     return Run(TOGETHER.join(tasks), MULTI, tuple(tasks))
 
 
+def run_of(kind: str, tasks: Sequence[str], variant: str | None = None) -> Run:
+    """The run of that kind."""
+    if kind == SEQUENTIAL:
+        assert variant is not None
+        return sequential(tasks[0], tasks[1], variant)
+    return single(tasks[0]) if kind == SINGLE else multi(tasks)
+
+
 def pairs_of(settings: Mapping[str, Any], variant: str) -> list[tuple[str, str]]:
     """The ordered pairs of tasks that a variant is run on: its own, else the section's; ``all``: every one."""
     chosen = settings["variants"][variant].get("pairs", settings["pairs"])

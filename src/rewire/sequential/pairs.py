@@ -55,6 +55,18 @@ def write_pairs_table(
     write_table(outputs["pairs"], rows, PAIRS)
 
 
+def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
+    """run -> table -> path, from the paths of each table in the order of the runs; cross and overlaps have sequential
+    runs alone."""
+    second = [run.name for run in runs if run.second is not None]
+    out: dict[str, dict[str, str]] = {run.name: {} for run in runs}
+    for table, paths in tables.items():
+        names = second if table in ("cross", "overlaps") else list(out)
+        for name, path in zip(names, paths, strict=True):
+            out[name][table] = path
+    return out
+
+
 def places(run: Run) -> dict[str, tuple[str, str]]:
     """Whose rows a pair is made of: name -> (run, task)."""
     first, second = run.tasks

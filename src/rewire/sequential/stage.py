@@ -38,8 +38,8 @@ COMPARED = (
 class Measured:
     """What the measurement of a single run left behind: its table, its folder of circuits, and its last step."""
 
-    table: Path
-    circuits: Path
+    table: str | Path
+    circuits: str | Path
     step: int
 
     def row(self, task: str) -> dict[str, Any]:
@@ -53,9 +53,14 @@ class Measured:
         return scores_file(self.circuits, task, self.step)
 
 
-def scores_file(circuits: Path, task: str, step: int) -> Path:
+def last_of(checkpoints: str | Path, steps: Sequence[int]) -> Path:
+    """The last of a run's checkpoints."""
+    return Path(checkpoints) / checkpoint_name(max(steps))
+
+
+def scores_file(circuits: str | Path, task: str, step: int) -> Path:
     """Where a run's folder of circuits has the scores of a task at a step."""
-    return circuits / task / f"{checkpoint_name(step)}.safetensors"
+    return Path(circuits) / task / f"{checkpoint_name(step)}.safetensors"
 
 
 class Measurement:

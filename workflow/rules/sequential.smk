@@ -1,0 +1,357 @@
+"""One small task after another: what the second does to the first one's circuit. results/sequential/{model}/{run}/
+
+A run is one task, two after each other by a variant (`add-maximum/kept`), or several together (`add+maximum`).
+"""
+
+from rewire.sequential.declared import SEQUENTIAL, problem as wrong_section, runs
+from rewire.sequential.tasks.declared import TASKS
+
+SECTION = config["sequential"]
+if wrong := wrong_section(SECTION, list(TASKS)):
+    raise WorkflowError(f"config: {wrong}")
+for name in SECTION["models"]:
+    if name not in MODELS:
+        raise WorkflowError(
+            f"config: sequential.models: {name!r} is not in models ({', '.join(MODELS)})"
+        )
+TRAININGS = runs(SECTION)  # name -> run
+SECOND = [name for name, run in TRAININGS.items() if run.kind == SEQUENTIAL]
+AT_ONCE = [name for name in TRAININGS if name not in SECOND]
+KEPT_STEPS = sorted({*SECTION["steps"], SECTION["training"]["steps"]})
+LAST_STEP = f"step-{KEPT_STEPS[-1]:06d}"
+PROMPT = 32  # tokens, more than any prompt with its answer has
+
+OF_MODEL = "results/sequential/{model}"
+TASK_SPLIT = f"{OF_MODEL}/tasks/{{task}}/{{split}}.parquet"
+OF_RUN = f"{OF_MODEL}/{{run}}"
+RUN_LOG = "logs/sequential/{model}/{run}"
+MEASURED = ("measures", "changes")
+OF_SECOND = (*MEASURED, "cross", "overlaps")
+TOGETHER = ("checkpoints", "changes", "pairs")
+
+
+def task_tables(split, which):
+    """Input function: one split of the tasks that ``which`` takes of the wildcards' run."""
+
+    def paths(wildcards):
+        tasks = which(TRAININGS[wildcards.run])
+        return expand(TASK_SPLIT, model=wildcards.model, task=tasks, split=split)
+
+    return paths
+
+
+def of_single(pattern, which):
+    """Input function: ``pattern`` of the single run of the first (0) or the second (1) task of the wildcards' run."""
+
+    def path(wildcards):
+        task = TRAININGS[wildcards.run].tasks[which]
+        return pattern.format(model=wildcards.model, run=task)
+
+    return path
+
+
+def variant_of(wildcards):
+    """How the second stage of the wildcards' run is trained."""
+    declared = SECTION["variants"][TRAININGS[wildcards.run].variant]
+    return ordered({key: declared[key] for key in declared if key != "pairs"})
+
+
+def circuit_asked(wildcards):
+    """The circuits of the first task, where only a side of its circuit is trained."""
+    if "circuit" not in variant_of(wildcards):
+        return []
+    return of_single(f"{OF_RUN}/circuits", 0)(wildcards)
+
+
+def stage_settings(wildcards):
+    """The section as training reads it."""
+    return section("sequential", "training", "steps", "adapter", "full")
+
+
+def described_run(wildcards):
+    """Param: what makes the wildcards' run."""
+    run = TRAININGS[wildcards.run]
+    return {"kind": run.kind, "tasks": list(run.tasks), "variant": run.variant}
+
+
+def measuring(*more):
+    """The settings that a measurement reads."""
+    circuits = section("circuits", "method", "steps", "grid", "metric", "batch_tokens")
+    own = section(
+        "sequential", "fraction", "examples", "random", "resamples", "seed", *more
+    )
+    return ordered(own | {"circuits": circuits})
+
+
+def training_stage():
+    """Resources of one stage."""
+    settings = SECTION["training"]
+
+    def tokens(model, wildcards):
+        return settings["batch_size"] * PROMPT
+
+    return on_gpu(
+        WEIGHTS_TRAINED,
+        tokens,
+        BACKWARD,
+        lambda model, wildcards: settings["steps"] * tokens(model, wildcards),
+    )
+
+
+def measuring_run(passes):
+    """Resources of a measurement that runs ``passes`` times over every held-out prompt of two tasks."""
+    most = config["circuits"]["batch_tokens"]
+    prompts = SECTION["rows"]["validation"] + SECTION["rows"]["test"]
+    return on_gpu(
+        WEIGHTS_READ,
+        lambda model, wildcards: max(most, PROMPT),
+        BACKWARD,
+        lambda model, wildcards: 2 * passes * prompts * PROMPT,
+    )
+
+
+PASSES = (len(KEPT_STEPS) + 1) * (config["circuits"]["steps"] + SECTION["random"] + 6)
+
+
+rule pretrain_on_tasks:
+    """A base model from scratch: answers of other tasks, and bare prompts of those that follow."""
+    input:
+        code=code("sequential_base.py"),
+        tokenizer=tokenizer_files,
+    output:
+        folder=directory(f"{OF_MODEL}/base"),
+        table=f"{OF_MODEL}/pretraining.parquet",
+    log:
+        "logs/sequential/{model}/base.log",
+    benchmark:
+        "logs/sequential/{model}/base.benchmark.tsv"
+    wildcard_constraints:
+        model=names(with_source("scratch")),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **training_stage(),
+    params:
+        model=base_settings,
+        tasks=sorted(SECTION["tasks"]),
+        sequential=section("sequential", "base", "numbers", "rows", "seed"),
+        work=f"{OF_MODEL}/.pretraining",
+    script:
+        "../scripts/sequential_base.py"
+
+
+rule copy_sequential_base:
+    """A base model from the Hub or a local directory."""
+    input:
+        code=code("copy_checkpoint.py"),
+        files=base_files,
+    output:
+        directory(f"{OF_MODEL}/base"),
+    log:
+        "logs/sequential/{model}/copy.log",
+    wildcard_constraints:
+        model=names(with_source("hub", "local")),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(copies=WEIGHTS_READ),
+    params:
+        source=base_settings,
+    script:
+        "../scripts/copy_checkpoint.py"
+
+
+rule write_task:
+    """Prompts of one task with answers, and the same with an operand replaced: one table a split."""
+    input:
+        code=code("sequential_task.py"),
+        base=f"{OF_MODEL}/base",
+    output:
+        **{split: TASK_SPLIT.replace("{split}", split) for split in SPLITS},
+    log:
+        "logs/sequential/{model}/tasks/{task}.log",
+    benchmark:
+        "logs/sequential/{model}/tasks/{task}.benchmark.tsv"
+    wildcard_constraints:
+        task=names(SECTION["tasks"]),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        sequential=section("sequential", "rows", "numbers", "seed"),
+    script:
+        "../scripts/sequential_task.py"
+
+
+rule train_task:
+    """One task, or several together, from the base: the weights at every step that is kept."""
+    input:
+        code=code("sequential_train.py"),
+        start=f"{OF_MODEL}/base",
+        train=task_tables("train", lambda run: run.trained),
+        validation=task_tables("validation", lambda run: run.trained),
+    output:
+        folder=directory(f"{OF_RUN}/checkpoints"),
+        table=f"{OF_RUN}/training.parquet",
+    log:
+        f"{RUN_LOG}/training.log",
+    benchmark:
+        f"{RUN_LOG}/training.benchmark.tsv"
+    wildcard_constraints:
+        run=names(AT_ONCE),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **training_stage(),
+    params:
+        sequential=stage_settings,
+        variant=None,
+        checkpoint="",
+        work=f"{OF_RUN}/.training",
+    script:
+        "../scripts/sequential_train.py"
+
+
+rule train_second_task:
+    """A second task on the model that has learned the first."""
+    input:
+        code=code("sequential_train.py"),
+        base=f"{OF_MODEL}/base",
+        start=of_single(f"{OF_RUN}/checkpoints", 0),
+        train=task_tables("train", lambda run: run.trained),
+        validation=task_tables("validation", lambda run: run.trained),
+        circuits=circuit_asked,
+    output:
+        folder=directory(f"{OF_RUN}/checkpoints"),
+        table=f"{OF_RUN}/training.parquet",
+    log:
+        f"{RUN_LOG}/training.log",
+    benchmark:
+        f"{RUN_LOG}/training.benchmark.tsv"
+    wildcard_constraints:
+        run=names(SECOND),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **training_stage(),
+    params:
+        sequential=stage_settings,
+        variant=variant_of,
+        checkpoint=LAST_STEP,
+        task=lambda wildcards: TRAININGS[wildcards.run].tasks[0],
+        work=f"{OF_RUN}/.training",
+    script:
+        "../scripts/sequential_train.py"
+
+
+rule measure_task:
+    """Circuits, accuracy and change of every checkpoint of a run from the base."""
+    input:
+        code=code("sequential_measures.py"),
+        start=f"{OF_MODEL}/base",
+        checkpoints=f"{OF_RUN}/checkpoints",
+        validation=task_tables("validation", lambda run: run.tasks),
+        test=task_tables("test", lambda run: run.tasks),
+    output:
+        **{name: f"{OF_RUN}/{name}.parquet" for name in MEASURED},
+        circuits=directory(f"{OF_RUN}/circuits"),
+    log:
+        f"{RUN_LOG}/measures.log",
+    benchmark:
+        f"{RUN_LOG}/measures.benchmark.tsv"
+    wildcard_constraints:
+        run=names(AT_ONCE),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **measuring_run(PASSES),
+    params:
+        run=described_run,
+        steps=KEPT_STEPS,
+        sequential=measuring(),
+    script:
+        "../scripts/sequential_measures.py"
+
+
+rule measure_second_task:
+    """The same of both tasks after a second stage, and the circuits of each on the other."""
+    input:
+        code=code("sequential_second.py"),
+        base=f"{OF_MODEL}/base",
+        start=of_single(f"{OF_RUN}/checkpoints", 0),
+        checkpoints=f"{OF_RUN}/checkpoints",
+        validation=task_tables("validation", lambda run: run.tasks),
+        test=task_tables("test", lambda run: run.tasks),
+        first=of_single(f"{OF_RUN}/measures.parquet", 0),
+        first_circuits=of_single(f"{OF_RUN}/circuits", 0),
+        alone=of_single(f"{OF_RUN}/measures.parquet", 1),
+        alone_circuits=of_single(f"{OF_RUN}/circuits", 1),
+    output:
+        **{name: f"{OF_RUN}/{name}.parquet" for name in OF_SECOND},
+        circuits=directory(f"{OF_RUN}/circuits"),
+    log:
+        f"{RUN_LOG}/measures.log",
+    benchmark:
+        f"{RUN_LOG}/measures.benchmark.tsv"
+    wildcard_constraints:
+        run=names(SECOND),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **measuring_run(PASSES),
+    params:
+        run=described_run,
+        steps=KEPT_STEPS,
+        sequential=measuring(),
+    script:
+        "../scripts/sequential_second.py"
+
+
+rule gather_pairs:
+    """Every run's tables in one, and a row a pair: forgetting, gain, and how far the circuits overlap."""
+    input:
+        **{
+            name: expand(f"{OF_RUN}/{name}.parquet", run=TRAININGS, allow_missing=True)
+            for name in MEASURED
+        },
+        **{
+            name: expand(f"{OF_RUN}/{name}.parquet", run=SECOND, allow_missing=True)
+            for name in OF_SECOND
+            if name not in MEASURED
+        },
+        code=code("sequential_pairs.py"),
+    output:
+        **{name: f"{OF_MODEL}/{name}.parquet" for name in TOGETHER},
+    log:
+        "logs/sequential/{model}/pairs.log",
+    benchmark:
+        "logs/sequential/{model}/pairs.benchmark.tsv"
+    wildcard_constraints:
+        model=names(SECTION["models"]),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        runs=[
+            {"kind": run.kind, "tasks": list(run.tasks), "variant": run.variant}
+            for run in TRAININGS.values()
+        ],
+        sequential=section("sequential", "learned", "seed"),
+    script:
+        "../scripts/sequential_pairs.py"
+
+
+rule sequential:
+    """Target: every run of sequential fine-tuning, and what each second task did to the first."""
+    input:
+        expand(f"{OF_MODEL}/{{name}}.parquet", model=SECTION["models"], name=TOGETHER),
