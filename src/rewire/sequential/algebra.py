@@ -19,20 +19,18 @@ from rewire.errors import InputError
 from rewire.faithfulness.measures import normalised_interval
 from rewire.faithfulness.resamples import Resamples
 from rewire.models import Model, load
-from rewire.pairs import TokenPairs, read_pairs
-from rewire.sequential.measures import baselines, circuit_columns, interval_columns
+from rewire.pairs import TokenPairs
+from rewire.sequential.measures import baselines, circuit_columns, find_circuit, interval_columns, read_task
 from rewire.sequential.tables import CIRCUIT, with_interval
 from rewire.tables import schema, write_table
+from rewire.whole_file import replacing_folder
 
-# tasks that are made of two others: whose prompts are theirs, or whose rule takes now one, now the other
-COMPOSITES = {
-    "add_sub": ("add", "sub"),
-    "conditional_add_sub": ("add", "sub"),
-}
+FOUND = ("together", "alone")
 SCHEMA = schema(
-    composite="string",  # task that the circuits are judged on, by the model that learned it
+    composite="string",  # task, or tasks, that the circuits are judged on, by the model that learned it
     first="string",  # its two parts, whose circuits are combined
     second="string",
+    parts_found="string",  # together: in that model, on the parts' prompts; alone: in the models that learned a part each
     circuit="string",  # one of the keys of `combined`
     **CIRCUIT,
     shared_edges="int32",  # with the composite's own circuit
@@ -115,33 +113,39 @@ def write_algebra(
     composite: str,
     parts: tuple[str, str],
     model: str | Path,
-    scores: Mapping[str, str | Path],
-    judged: str | Path,
+    pairs: Mapping[str, tuple[str | Path, str | Path]],
+    alone: Mapping[str, str | Path],
     settings: Mapping[str, Any],
-    path: str | Path,
+    outputs: Mapping[str, str | Path],
 ) -> None:
-    """Judge combinations of the circuits of ``parts`` on the task ``composite``, beside its own circuit; a row a circuit.
+    """Judge combinations of the circuits of ``parts`` on ``composite``, beside its own circuit; a row a circuit.
 
-    ``model``: folder of the model that learned the composite; ``scores``: task -> scores file, of the composite and of both
-    parts, each found in the model that learned that task (or all in one). ``judged``: the composite's test pairs.
-    ``settings``: circuits (batch_tokens), random (circuits a null is made of), seed.
-    Errors: InputError that names a task without scores, or a scores file of another graph than the model's.
+    ``composite``: a task (AddSub) or several together (``add+sub``), ``model``: folder of the model that learned it.
+    ``pairs``: task -> tables of its validation and test pairs, of the composite and the parts; circuits are found on the
+    validation pairs in that model. ``alone``: part -> scores file of its circuit in the model that learned the part alone.
+    ``settings``: circuits, fraction, examples (as ``measures.find_circuit``), random, seed. ``outputs``: table, and circuits (a
+    folder of scores files: what was found). Errors: InputError for a scores file of another graph than the model's.
     """
     bridge = load(model)
-    _, pairs = read_pairs(judged)
-    found = {}
-    for task in (composite, *parts):
-        if task not in scores:
-            raise InputError(
-                f"circuit algebra of {composite}: no scores of {task!r}, there are {', '.join(scores)}"
-            )
-        found[task] = read_scores(scores[task])
-        if found[task][1].graph != bridge.graph:
-            raise InputError(f"{scores[task]}: circuits of another graph than that of {model}")
-    circuits = combined(found[composite], *(found[part] for part in parts))
     place = {"composite": composite, "first": parts[0], "second": parts[1]}
-    rows = judged_rows(bridge, circuits, pairs, settings)
-    write_table(path, [place | row for row in rows], SCHEMA)
+    with replacing_folder(outputs["circuits"]) as folder:
+        found = {}
+        for task in (composite, *parts):
+            file = folder / f"{task}.safetensors"
+            find_circuit(bridge, read_task(*pairs[task]), settings, file)
+            found[task] = read_scores(file)
+        apart = {part: read_scores(alone[part]) for part in parts}
+        for part, (_, circuit) in apart.items():
+            if circuit.graph != bridge.graph:
+                raise InputError(f"{alone[part]}: a circuit of another graph than that of {model}")
+        rows = []
+        judged = read_task(*pairs[composite]).test
+        for name, source in zip(FOUND, (found, apart), strict=True):
+            circuits = combined(found[composite], *(source[part] for part in parts))
+            rows += [
+                place | {"parts_found": name} | row for row in judged_rows(bridge, circuits, judged, settings)
+            ]
+        write_table(outputs["table"], rows, SCHEMA)
 
 
 def judged_rows(
