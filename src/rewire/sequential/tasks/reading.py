@@ -27,7 +27,8 @@ class Reader:
         """
         for word in [*prompt.split(), answer]:
             if word.lstrip("-").isdigit() and len(self.encoded(word)) != 1:
-                return self.passed_over(task, word)
+                self.pass_over(task, word)
+                return None
         tokens = encode(self.tokenizer, prompt)
         self.check_known(task, prompt, tokens)
         if len(tokens) != self.length.setdefault(task, len(tokens)):
@@ -48,7 +49,7 @@ class Reader:
             self.words[word] = encode(self.tokenizer, f" {word}")
         return self.words[word]
 
-    def passed_over(self, task: str, word: str) -> None:
+    def pass_over(self, task: str, word: str) -> None:
         """Count an example with a number that splits, or refuse it."""
         found = f"the number {word} is {len(self.encoded(word))} tokens {self.pieces(self.encoded(word))}"
         if not self.drop:
