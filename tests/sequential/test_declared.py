@@ -12,7 +12,7 @@ from rewire.sequential.tasks.declared import TASKS
 
 
 def test_every_ordered_pair_is_a_run_and_every_task_is_trained_once():
-    tasks = ["add", "sub", "maximum", "minimum", "digit_sum", "modulo", "absolute", "average"]
+    tasks = ["add", "sub", "max", "min", "digit_sum", "modulo", "abs", "average"]
     found = runs(section(tasks=tasks))
     assert sum(run.kind == "single" for run in found.values()) == 8
     second = [run for run in found.values() if run.kind == "sequential"]
@@ -23,20 +23,21 @@ def test_every_ordered_pair_is_a_run_and_every_task_is_trained_once():
 def test_a_variant_may_have_its_own_pairs():
     variants = {
         "kept": {"adapters": "continued"},
-        "prior": {"adapters": "merged", "pairs": [["maximum", "add"]]},
+        "prior": {"adapters": "merged", "pairs": [["max", "add"]]},
     }
-    found = runs(section(variants=variants, multi=[["add", "maximum"]]))
+    found = runs(section(variants=variants, alone=["sub"], multi=[["add", "max"]]))
     assert list(found) == [
-        "add", "maximum", "add-maximum/kept", "maximum-add/kept", "maximum-add/prior", "add+maximum",
+        "add", "max", "sub", "add-max/kept", "max-add/kept", "max-add/prior", "add+max",
     ]  # fmt: skip
-    assert found["maximum-add/prior"].trained == ["add"]
-    assert (found["add+maximum"].first, found["add+maximum"].trained) == (None, ["add", "maximum"])
+    assert found["max-add/prior"].trained == ["add"]
+    assert (found["add+max"].first, found["add+max"].trained) == (None, ["add", "max"])
     for run in found.values():
         assert run_of(run.kind, run.tasks, run.variant) == run
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
-    "unknown task": ({"tasks": ["add", "adding"]}, ["sequential.tasks", "'adding'", "maximum, minimum"]),
+    "unknown task": ({"tasks": ["add", "adding"]}, ["sequential.tasks", "'adding'", "max, min, average"]),
+    "task alone and in pairs": ({"alone": ["add"]}, ["sequential.alone", "'add'"]),
     "pair of a task with itself": ({"pairs": [["add", "add"]]}, ["sequential.pairs", "'add' after itself"]),
     "the same in a variant": (
         {"variants": {"kept": {"adapters": "continued", "pairs": [["add", "add"]]}}},
@@ -44,7 +45,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "pair of a task that is not run": (
         {"pairs": [["add", "modulo"]]},
-        ["sequential.pairs", "'modulo' is not one of sequential.tasks (add, maximum)"],
+        ["sequential.pairs", "'modulo' is not one of sequential.tasks (add, max)"],
     ),
     "multi-task run likewise": ({"multi": [["add", "modulo"]]}, ["sequential.multi", "'modulo'"]),
     "base knows a task": ({"base": {"tasks": ["add"], "prompts": 0}}, ["sequential.base.tasks", "'add'"]),

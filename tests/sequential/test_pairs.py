@@ -15,7 +15,7 @@ from rewire.sequential.pairs import pair_row, write_pairs_table
 from rewire.sequential.tables import CROSS, MEASURES, OVERLAPS, PAIRS
 from rewire.tables import read_table, write_table
 
-RUN = sequential("add", "maximum", "kept")
+RUN = sequential("add", "max", "kept")
 SETTINGS = {"learned": 0.9, "seed": 0}
 
 
@@ -83,12 +83,12 @@ def as_row(run, task, step, accuracy):
 
 
 def test_all_runs_are_put_together(tmp_path):
-    runs = [single("add"), single("maximum"), RUN, multi(["add", "maximum"])]
+    runs = [single("add"), single("max"), RUN, multi(["add", "max"])]
     found = {
         "add": [("add", 0, 0.1), ("add", 4, 1.0)],
-        "maximum": [("maximum", 0, 0.0), ("maximum", 4, 0.8)],
-        RUN.name: [("add", 0, 1.0), ("add", 4, 0.4), ("maximum", 0, 0.2), ("maximum", 4, 0.9)],
-        "add+maximum": [("add", 0, 0.1), ("add", 4, 1.0), ("maximum", 0, 0.0), ("maximum", 4, 1.0)],
+        "max": [("max", 0, 0.0), ("max", 4, 0.8)],
+        RUN.name: [("add", 0, 1.0), ("add", 4, 0.4), ("max", 0, 0.2), ("max", 4, 0.9)],
+        "add+max": [("add", 0, 0.1), ("add", 4, 1.0), ("max", 0, 0.0), ("max", 4, 1.0)],
     }
     files: dict[str, dict[str, Any]] = {}
     for run in runs:
@@ -110,6 +110,6 @@ def test_all_runs_are_put_together(tmp_path):
     assert (row["first_on_second"], row["edge_jaccard"], row["edge_jaccard_kept"]) == (0.5, 0.25, None)
     assert (row["second_accuracy_before"], row["second_learned"]) == (pytest.approx(0.2), True)
     assert read_table(outputs["checkpoints"]).num_rows == 12
-    write_table(files["maximum"]["measures"], [as_row(single("maximum"), "maximum", 4, 1.0)], MEASURES)
-    with pytest.raises(InputError, match=r"maximum measures: 1 checkpoints of maximum"):
+    write_table(files["max"]["measures"], [as_row(single("max"), "max", 4, 1.0)], MEASURES)
+    with pytest.raises(InputError, match=r"max measures: 1 checkpoints of max"):
         write_pairs_table(runs, files, SETTINGS, outputs)

@@ -39,38 +39,38 @@ def test_a_single_run_has_a_row_a_checkpoint(world):
 
 
 def test_a_multi_task_run_is_measured_on_each_of_its_tasks(world):
-    found = rows(world.measured("add+maximum")["measures"])
+    found = rows(world.measured("add+max")["measures"])
     assert [(row["task"], row["step"]) for row in found] == [
-        (task, step) for task in ("add", "maximum") for step in (0, 2, 4)
+        (task, step) for task in ("add", "max") for step in (0, 2, 4)
     ]
     assert {(row["kind"], row["first"], tuple(row["tasks"])) for row in found} == {
-        ("multi", None, ("add", "maximum"))
+        ("multi", None, ("add", "max"))
     }
     base = rows(world.measured("add")["measures"])[0]
     assert same(found[0], base)  # both start from the base
 
 
 def test_a_pair_takes_from_the_single_runs_what_they_measured(world):
-    pair, alone = (rows(world.measured(name)["measures"]) for name in ("add-maximum/kept", "add"))
+    pair, alone = (rows(world.measured(name)["measures"]) for name in ("add-max/kept", "add"))
     assert [(row["task"], row["step"]) for row in pair] == [
-        (task, step) for task in ("add", "maximum") for step in (0, 2, 4)
+        (task, step) for task in ("add", "max") for step in (0, 2, 4)
     ]
     assert same(pair[0], alone[-1])
-    circuits = world.outputs("add-maximum/kept")["circuits"]
+    circuits = world.outputs("add-max/kept")["circuits"]
     assert sorted(str(path.relative_to(circuits)) for path in circuits.rglob("*.safetensors")) == [
         "add/step-000002.safetensors", "add/step-000004.safetensors",
-        "maximum/step-000000.safetensors", "maximum/step-000002.safetensors", "maximum/step-000004.safetensors",
+        "max/step-000000.safetensors", "max/step-000002.safetensors", "max/step-000004.safetensors",
     ]  # fmt: skip
 
 
 def test_changes_are_against_the_previous_checkpoint_and_the_start(world):
-    found = read_table(world.measured("add-maximum/kept")["changes"], CHANGES.names).to_pylist()
+    found = read_table(world.measured("add-max/kept")["changes"], CHANGES.names).to_pylist()
     places = {
         (row["task"], row["checkpoint"], row["reference"], row["reference_checkpoint"]) for row in found
     }
     assert places == {
         (task, *place)
-        for task in ("add", "maximum")
+        for task in ("add", "max")
         for place in (
             ("step-000002", "previous", "step-000000"),
             ("step-000002", "base", "step-000000"),
@@ -102,7 +102,7 @@ def paths(world: World, task: str):
 def test_accuracy_is_of_the_most_likely_token_at_the_answer(world):
     import torch
 
-    model, task = load(world.trained("maximum") / "step-000004"), paths(world, "maximum")
+    model, task = load(world.trained("max") / "step-000004"), paths(world, "max")
     with torch.no_grad():
         logits = model.bridge(task.test.clean[:, :-1])[:, -1]
     right = (logits.argmax(-1) == task.test.clean[:, -1]).long().tolist()
@@ -113,10 +113,10 @@ def test_a_second_stage_without_a_step_forward_changes_nothing(tiny_base, world,
     """At rate 0 both circuits are what they were, and each on the other's task is what overlap says."""
     settings = section(variants={"kept": {"adapters": "continued", "rate": 0}})
     still = World(tmp_path_factory.mktemp("still"), tiny_base, settings)
-    for name in ("add", "maximum"):  # the same as in the other world
+    for name in ("add", "max"):  # the same as in the other world
         (still.folder / name).symlink_to(world.measured(name)["measures"].parent)
     (still.folder / "tasks").symlink_to(world.folder / "tasks")
-    files = still.measured("add-maximum/kept")
+    files = still.measured("add-max/kept")
     for row in rows(files["changes"]):
         if row["measure"] != "spearman" and row["value"] is not None:
             expected = 0 if row["measure"].endswith(("turnover", "unshared")) else 1
@@ -134,20 +134,20 @@ def test_a_second_stage_without_a_step_forward_changes_nothing(tiny_base, world,
 
 
 def test_each_circuit_is_judged_on_the_other_task(world):
-    files = world.measured("add-maximum/kept")
+    files = world.measured("add-max/kept")
     first, second = read_table(files["cross"], CROSS.names).to_pylist()
     assert (first["circuit_of"], first["judged_on"]) == ("first", "second")
     assert (second["circuit_of"], second["judged_on"]) == ("second", "first")
     by_place = {(row["task"], row["step"]): row for row in rows(files["measures"])}
-    assert first["own_normalised"] == by_place["maximum", 4]["normalised"]
+    assert first["own_normalised"] == by_place["max", 4]["normalised"]
     assert second["own_normalised"] == by_place["add", 0]["normalised"]
     assert first["edges"] == by_place["add", 0]["edges"]
-    assert second["edges"] == by_place["maximum", 4]["edges"]
+    assert second["edges"] == by_place["max", 4]["edges"]
     for row in (first, second):
         assert row["random_circuits"] == 20 and row["examples"] == 10
 
 
 @pytest.mark.parametrize("variant", ["stacked", "prior", "inside", "outside"])
 def test_every_variant_is_measured(world, variant):
-    found = rows(world.measured(f"add-maximum/{variant}")["measures"])
+    found = rows(world.measured(f"add-max/{variant}")["measures"])
     assert len(found) == 6 and {row["variant"] for row in found} == {variant}

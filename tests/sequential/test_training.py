@@ -56,8 +56,8 @@ def test_an_unknown_module_is_refused(world, tmp_path):
 
 
 def second(world: World, tmp_path, variant, name="second", **changes):
-    """The last checkpoint of a second stage on maximum after add."""
-    settings, tables = section(**changes), world.tables("maximum")
+    """The last checkpoint of a second stage on max after add."""
+    settings, tables = section(**changes), world.tables("max")
     circuit = world.single("add").scores("add") if "circuit" in variant else None
     folder = tmp_path / name
     train_stage(

@@ -31,7 +31,8 @@ def section(**changes: Any) -> dict[str, Any]:
     """A section ``sequential`` as the schema leaves it."""
     return {
         "models": ["tiny"],
-        "tasks": ["add", "maximum"],
+        "tasks": ["add", "max"],
+        "alone": [],
         "base": {"tasks": ["average"], "prompts": 5},
         "numbers": NUMBERS,
         "rows": ROWS,
