@@ -15,6 +15,17 @@ for name in SECTION["models"]:
         raise WorkflowError(
             f"config: sequential.models: {name!r} is not in models ({', '.join(MODELS)})"
         )
+    if "vocabulary" in MODELS[name].get("tokenizer", {}):
+        raise WorkflowError(
+            f"config: sequential.models: {name!r} has a tokenizer made of articles; "
+            "a model from scratch needs tokenizer {words: tasks} or a path"
+        )
+for number, (name, _) in enumerate(RUNS):
+    if "words" in MODELS[name].get("tokenizer", {}):
+        raise WorkflowError(
+            f"config: runs[{number}].model: {name!r} has the words of tasks alone (tokenizer words: tasks) "
+            "and reads no articles"
+        )
 TRAININGS = runs(SECTION)  # name -> run
 SECOND = [name for name, run in TRAININGS.items() if run.kind == SEQUENTIAL]
 AT_ONCE = [name for name in TRAININGS if name not in SECOND]
