@@ -14,6 +14,7 @@ from tiny_models import CONTEXT, tiny_model, tiny_tokenizer
 
 from rewire.errors import InputError
 from rewire.pretrained import (
+    bottom_of,
     context_length,
     context_of,
     expand,
@@ -330,3 +331,38 @@ def test_a_path_with_an_unset_variable_is_named(monkeypatch):
     monkeypatch.delenv("REWIRE_NOWHERE", raising=False)
     with pytest.raises(InputError, match=r"\$REWIRE_NOWHERE/model: the environment variable"):
         load_transformer("$REWIRE_NOWHERE/model")
+
+
+def write_adapter(folder: Path, base: Path, seed: int, onto: Path | None = None) -> Path:
+    """A PEFT adapter of random weights on the model at ``base``, which names ``onto`` as what it belongs on."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    config = LoraConfig(r=2, target_modules=["attn.c_attn"], fan_in_fan_out=True, init_lora_weights=False)
+    adapted = get_peft_model(load_transformer(base), config)
+    adapted.peft_config["default"].base_model_name_or_path = str(onto or base)
+    adapted.save_pretrained(folder)
+    return folder
+
+
+def test_an_adapter_on_an_adapter_is_loaded_with_what_is_below_it(
+    tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    first = write_adapter(tmp_path / "first", tiny_model_folder, 0)
+    second = write_adapter(tmp_path / "second", tiny_model_folder, 1, onto=first)
+    base, one, both = (load_transformer(folder).state_dict() for folder in (tiny_model_folder, first, second))
+    alone = load_transformer(tiny_model_folder, second).state_dict()  # given a base, it goes on that
+    for name, weight in base.items():
+        torch.testing.assert_close(both[name] - one[name], alone[name] - weight, atol=1e-6, rtol=1e-4)
+    name = "transformer.h.0.attn.c_attn.weight"
+    assert not torch.equal(one[name], base[name]) and not torch.equal(both[name], one[name])
+    assert bottom_of(second) == str(tiny_model_folder) and bottom_of("gpt2") == "gpt2"
+
+
+def test_adapters_in_a_circle_are_refused(tmp_path: Path, tiny_model_folder: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    write_adapter(first, tiny_model_folder, 0, onto=second)
+    write_adapter(second, tiny_model_folder, 1, onto=first)
+    write_adapter(tmp_path / "own", tiny_model_folder, 1, onto=tmp_path / "own")
+    for folder in (first, tmp_path / "own"):
+        assert "lead back to" in refused(lambda folder=folder: load_transformer(folder))

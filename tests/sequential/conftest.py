@@ -12,7 +12,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("sequential-base")
     pretrain_base(
-        ENTRY, ["add", "maximum"], section(), folder / "base", folder / "table.parquet", folder / "work"
+        ENTRY, ["add", "max"], section(), folder / "base", folder / "table.parquet", folder / "work"
     )
     return folder / "base"
 
@@ -22,9 +22,9 @@ def world(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
     variants = {
         "kept": {"adapters": "continued", "rate": 1},
         "stacked": {"adapters": "stacked", "rate": 0.1},
-        "prior": {"adapters": "merged", "rate": 0.1, "pairs": [["add", "maximum"]]},
-        "inside": {"adapters": "merged", "rate": 1, "circuit": "inside", "pairs": [["add", "maximum"]]},
-        "outside": {"adapters": "merged", "rate": 1, "circuit": "outside", "pairs": [["add", "maximum"]]},
+        "prior": {"adapters": "merged", "rate": 0.1, "pairs": [["add", "max"]]},
+        "inside": {"adapters": "merged", "rate": 1, "circuit": "inside", "pairs": [["add", "max"]]},
+        "outside": {"adapters": "merged", "rate": 1, "circuit": "outside", "pairs": [["add", "max"]]},
     }
-    settings = section(variants=variants, multi=[["add", "maximum"]])
+    settings = section(variants=variants, multi=[["add", "max"]])
     return World(tmp_path_factory.mktemp("sequential"), tiny_base, settings)

@@ -16,7 +16,7 @@ NUMBERS = {"largest": 9}
 ENTRY = {
     "source": "scratch",
     "architecture": {
-        "model_type": "gpt2", "n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 12,
+        "model_type": "gpt2", "n_layer": 2, "n_head": 4, "n_embd": 16, "n_positions": 12,
         "resid_pdrop": 0, "embd_pdrop": 0, "attn_pdrop": 0,
     },
     "tokenizer": {"words": "tasks"},
@@ -31,7 +31,8 @@ def section(**changes: Any) -> dict[str, Any]:
     """A section ``sequential`` as the schema leaves it."""
     return {
         "models": ["tiny"],
-        "tasks": ["add", "maximum"],
+        "tasks": ["add", "max"],
+        "alone": [],
         "base": {"tasks": ["average"], "prompts": 5},
         "numbers": NUMBERS,
         "rows": ROWS,
@@ -50,7 +51,7 @@ def section(**changes: Any) -> dict[str, Any]:
             "beta2": 0.999, "log_every": 2, "resume_every": 2, "seed": 0,
         },
         "circuits": {"method": "EAP-IG-inputs", "steps": 2, "grid": "left", "metric": "nll", "batch_tokens": 512},
-        "fraction": 0.3,
+        "fraction": 0.06,
         "examples": 8,
         "random": 20,
         "resamples": 50,

@@ -1,9 +1,10 @@
 """One small task after another: what the second does to the first one's circuit. results/sequential/{model}/{run}/
 
-A run is one task, two after each other by a variant (`add-maximum/kept`), or several together (`add+maximum`).
+A run is one task, two after each other by a variant (`add-max/kept`), or several together (`add+max`).
 """
 
-from rewire.sequential.declared import SEQUENTIAL, problem as wrong_section, runs
+from rewire.sequential.declared import SEQUENTIAL, every_task, runs
+from rewire.sequential.declared import problem as wrong_section
 from rewire.sequential.tasks.declared import TASKS
 
 SECTION = config["sequential"]
@@ -13,6 +14,17 @@ for name in SECTION["models"]:
     if name not in MODELS:
         raise WorkflowError(
             f"config: sequential.models: {name!r} is not in models ({', '.join(MODELS)})"
+        )
+    if "vocabulary" in MODELS[name].get("tokenizer", {}):
+        raise WorkflowError(
+            f"config: sequential.models: {name!r} has a tokenizer made of articles; "
+            "a model from scratch needs tokenizer {words: tasks} or a path"
+        )
+for number, (name, _) in enumerate(RUNS):
+    if "words" in MODELS[name].get("tokenizer", {}):
+        raise WorkflowError(
+            f"config: runs[{number}].model: {name!r} has the words of tasks alone (tokenizer words: tasks) "
+            "and reads no articles"
         )
 TRAININGS = runs(SECTION)  # name -> run
 SECOND = [name for name, run in TRAININGS.items() if run.kind == SEQUENTIAL]
@@ -134,7 +146,7 @@ rule pretrain_on_tasks:
         **training_stage(),
     params:
         model=base_settings,
-        tasks=sorted(SECTION["tasks"]),
+        tasks=sorted(every_task(SECTION)),
         sequential=section("sequential", "base", "numbers", "rows", "seed"),
         work=f"{OF_MODEL}/.pretraining",
     script:
@@ -175,7 +187,7 @@ rule write_task:
     benchmark:
         "logs/sequential/{model}/tasks/{task}.benchmark.tsv"
     wildcard_constraints:
-        task=names(SECTION["tasks"]),
+        task=names(every_task(SECTION)),
     conda:
         "../../envs/rewire.yaml"
     threads: 1

@@ -83,9 +83,14 @@ def pairs_of(settings: Mapping[str, Any], variant: str) -> list[tuple[str, str]]
     return [(first, second) for first, second in chosen]
 
 
+def every_task(settings: Mapping[str, Any]) -> list[str]:
+    """The tasks that are trained by themselves: those of the pairs, and those in no pair."""
+    return [*settings["tasks"], *settings["alone"]]
+
+
 def runs(settings: Mapping[str, Any]) -> dict[str, Run]:
     """Every run of the section, by name: single ones, ordered pairs by variant, and tasks together."""
-    found = [single(task) for task in settings["tasks"]]
+    found = [single(task) for task in every_task(settings)]
     for variant in settings["variants"]:
         found += [sequential(first, second, variant) for first, second in pairs_of(settings, variant)]
     found += [multi(tasks) for tasks in settings["multi"]]
@@ -97,20 +102,20 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     settings that contradict each other.
     """
     tasks = settings["tasks"]
-    for task in [*tasks, *settings["base"]["tasks"]]:
-        if task not in known:
-            return f"sequential.tasks: {task!r} is not a task; there are {', '.join(known)}"
-    if given := sorted(set(tasks) & set(settings["base"]["tasks"])):
+    for key, chosen in (
+        ("tasks", tasks),
+        ("alone", settings["alone"]),
+        ("base.tasks", settings["base"]["tasks"]),
+    ):
+        for task in chosen:
+            if task not in known:
+                return f"sequential.{key}: {task!r} is not a task; there are {', '.join(known)}"
+    if twice := sorted(set(tasks) & set(settings["alone"])):
+        return f"sequential.alone: {twice[0]!r} is one of sequential.tasks too"
+    if given := sorted({*every_task(settings)} & set(settings["base"]["tasks"])):
         return f"sequential.base.tasks: {given[0]!r} is fine-tuned on too; a base would know it beforehand"
-    for key, chosen in [
-        ("sequential.pairs", settings["pairs"]),
-        *(
-            (f"sequential.variants.{name}.pairs", declared.get("pairs", ALL))
-            for name, declared in settings["variants"].items()
-        ),
-    ]:
-        if found := wrong_pair(chosen, tasks):
-            return f"{key}: {found}"
+    if found := wrong_pair(settings["pairs"], tasks):
+        return f"sequential.pairs: {found}"
     for together in settings["multi"]:
         if outside := [task for task in together if task not in tasks]:
             return f"sequential.multi: {outside[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
@@ -118,6 +123,8 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     if late := [step for step in settings["steps"] if step >= last]:
         return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
     for name, declared in settings["variants"].items():
+        if found := wrong_pair(declared.get("pairs", ALL), tasks):
+            return f"sequential.variants.{name}.pairs: {found}"
         if found := contradiction(declared, settings):
             return f"sequential.variants.{name}.{found}"
     return None
