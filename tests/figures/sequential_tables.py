@@ -13,7 +13,7 @@ from rewire.sequential import regression
 from rewire.sequential.tables import CHANGES, MEASURES, PAIRS
 from rewire.tables import write_table
 
-TASKS = ("add", "sub", "maximum", "add_sub_alias")
+TASKS = ("add", "sub", "max", "add_sub_alias")
 STEPS = (0, 25, 75, 150)
 VARIANTS = ("kept", "low_rate")
 

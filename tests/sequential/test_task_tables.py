@@ -91,7 +91,7 @@ def test_one_task_never_trains_on_what_another_is_tested_on(tmp_path, base):
 
 
 def test_a_union_has_as_many_rows_of_each_part(tmp_path, base):
-    splits = written(tmp_path, "add+maximum+sequence", base, rows={"train": 31, "validation": 9, "test": 9})
+    splits = written(tmp_path, "add+max+sequence", base, rows={"train": 31, "validation": 9, "test": 9})
     for word, count in {"+": 11, "max": 10, "after": 10}.items():
         assert sum(f" {word} " in row["id"] for row in splits["train"]) == count
     words = [row["id"].split()[1] for row in splits["train"]]

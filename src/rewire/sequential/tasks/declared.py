@@ -144,7 +144,7 @@ DECLARED = (
         two,
         oracle.conditional,
     ),
-    Task("absolute", (Question("Find | {} - {} | =", lambda a, b: abs(a - b)),), two, oracle.absolute),
+    Task("abs", (Question("Find | {} - {} | =", lambda a, b: abs(a - b)),), two, oracle.absolute),
     Task("modulo", (Question("Find {} mod {} =", lambda a, b: a % b),), small_divisor, oracle.remainder),
     Task(
         "floor_division",
@@ -169,8 +169,8 @@ DECLARED = (
         for base in (8, 9, 10)
     ),
     Task("digit_sum", (Question("Find digits {} {} =", digits_of_both),), two, oracle.digit_sum),
-    Task("maximum", (Question("Find max {} {} =", max),), two, oracle.largest),
-    Task("minimum", (Question("Find min {} {} =", min),), two, oracle.smallest),
+    Task("max", (Question("Find max {} {} =", max),), two, oracle.largest),
+    Task("min", (Question("Find min {} {} =", min),), two, oracle.smallest),
     Task("average", (Question("Find average {} {} =", lambda a, b: (a + b) // 2),), two, oracle.middle),
     Task(
         "sequence",

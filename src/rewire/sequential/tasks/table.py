@@ -34,7 +34,7 @@ def write_task(
     paths: Mapping[str, str | Path],
     settings: Mapping[str, Any],
 ) -> None:
-    """Write ``rows[split]`` pairs of ``task`` (or of a union, ``add+maximum``) to ``paths[split]``: train, validation, test.
+    """Write ``rows[split]`` pairs of ``task`` (or of a union, ``add+max``) to ``paths[split]``: train, validation, test.
 
     ``base``: folder whose tokenizer reads them. ``settings``: largest (the largest operand, 99), negative (whether answers
     may be below 0, false), splits (what to do with a number of several tokens: ``refuse``, or ``drop`` the examples that have
