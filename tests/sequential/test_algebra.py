@@ -96,9 +96,8 @@ def world(tmp_path_factory):
 def written(world, folder, **changes):
     base, tables, alone = world
     outputs = {"table": folder / "algebra.parquet", "circuits": folder / "circuits"}
-    algebra.write_algebra(
-        "add_sub", COMPOSITES["add_sub"], base / "model", tables, {**alone, **changes}, SETTINGS, outputs
-    )
+    made = algebra.Composite("add_sub", COMPOSITES["add_sub"], base / "model", tables, {**alone, **changes})
+    algebra.write_algebra([made], SETTINGS, outputs)
     table = read_table(outputs["table"]).to_pandas().set_index("circuit")
     return {name: table[table["parts_found"] == name] for name in algebra.FOUND}
 
@@ -110,7 +109,10 @@ def test_composites_and_their_parts_are_tasks():
 
 def test_sizes_and_overlaps(world, tmp_path):
     tables = written(world, tmp_path)
-    files = {"together": {n: tmp_path / "circuits" / f"{n}.safetensors" for n in world[2]}, "alone": world[2]}
+    files = {
+        "together": {n: tmp_path / "circuits" / "add_sub" / f"{n}.safetensors" for n in world[2]},
+        "alone": world[2],
+    }
     own = read_scores(files["together"]["add_sub"])[1]
     for name, table in tables.items():
         add, sub = (read_scores(files[name][part])[1] for part in ("add", "sub"))

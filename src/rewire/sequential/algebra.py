@@ -5,7 +5,8 @@ Definitions: docs/definitions.md, "Circuit algebra".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,43 +110,59 @@ def combined(
     }
 
 
-def write_algebra(
-    composite: str,
-    parts: tuple[str, str],
-    model: str | Path,
-    pairs: Mapping[str, tuple[str | Path, str | Path]],
-    alone: Mapping[str, str | Path],
-    settings: Mapping[str, Any],
-    outputs: Mapping[str, str | Path],
-) -> None:
-    """Judge combinations of the circuits of ``parts`` on ``composite``, beside its own circuit; a row a circuit.
+@dataclass(frozen=True)
+class Composite:
+    """A task, or several together (``add+sub``), made of two ``parts``. ``model``: folder of the model that learned it.
 
-    ``composite``: a task (AddSub) or several together (``add+sub``), ``model``: folder of the model that learned it.
-    ``pairs``: task -> tables of its validation and test pairs, of the composite and the parts; circuits are found on the
-    validation pairs in that model. ``alone``: part -> scores file of its circuit in the model that learned the part alone.
+    ``pairs``: task -> tables of its validation and test pairs, of the composite and the parts. ``alone``: part -> scores file
+    of its circuit in the model that learned the part alone.
+    """
+
+    name: str
+    parts: Sequence[str]
+    model: str | Path
+    pairs: Mapping[str, Sequence[str | Path]]
+    alone: Mapping[str, str | Path]
+
+
+def write_algebra(
+    composites: Sequence[Composite], settings: Mapping[str, Any], outputs: Mapping[str, str | Path]
+) -> None:
+    """Judge combinations of the circuits of each composite's parts on it, beside its own circuit; a row a circuit.
+
     ``settings``: circuits, fraction, examples (as ``measures.find_circuit``), random, seed. ``outputs``: table, and circuits (a
     folder of scores files: what was found). Errors: InputError for a scores file of another graph than the model's.
     """
-    bridge = load(model)
-    place = {"composite": composite, "first": parts[0], "second": parts[1]}
+    rows: list[dict[str, Any]] = []
     with replacing_folder(outputs["circuits"]) as folder:
-        found = {}
-        for task in (composite, *parts):
-            file = folder / f"{task}.safetensors"
-            find_circuit(bridge, read_task(*pairs[task]), settings, file)
-            found[task] = read_scores(file)
-        apart = {part: read_scores(alone[part]) for part in parts}
-        for part, (_, circuit) in apart.items():
-            if circuit.graph != bridge.graph:
-                raise InputError(f"{alone[part]}: a circuit of another graph than that of {model}")
-        rows = []
-        judged = read_task(*pairs[composite]).test
-        for name, source in zip(FOUND, (found, apart), strict=True):
-            circuits = combined(found[composite], *(source[part] for part in parts))
-            rows += [
-                place | {"parts_found": name} | row for row in judged_rows(bridge, circuits, judged, settings)
-            ]
+        for composite in composites:
+            rows += composite_rows(composite, settings, folder / composite.name)
         write_table(outputs["table"], rows, SCHEMA)
+
+
+def composite_rows(composite: Composite, settings: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """The rows of one composite; the circuits that are found go to ``folder``."""
+    model, parts = load(composite.model), composite.parts
+    found = {}
+    for task in (composite.name, *parts):
+        file = folder / f"{task}.safetensors"
+        find_circuit(model, read_task(*composite.pairs[task]), settings, file)
+        found[task] = read_scores(file)
+    apart = {part: read_scores(composite.alone[part]) for part in parts}
+    for part, (_, circuit) in apart.items():
+        if circuit.graph != model.graph:
+            raise InputError(
+                f"{composite.alone[part]}: a circuit of another graph than that of {composite.model}"
+            )
+    place = {"composite": composite.name, "first": parts[0], "second": parts[1]}
+    judged = read_task(*composite.pairs[composite.name]).test
+    rows = []
+    for name, source in zip(FOUND, (found, apart), strict=True):
+        circuits = combined(found[composite.name], *(source[part] for part in parts))
+        rows += [
+            place | {"parts_found": name} | row for row in judged_rows(model, circuits, judged, settings)
+        ]
+    return rows
 
 
 def judged_rows(
