@@ -107,6 +107,6 @@ def handles(several: bool) -> list[Line2D | Patch]:
             Line2D([], [], color=GREY, linewidth=0.7, alpha=0.5, label="each second task (mean in bold)")
         )
     out.append(Patch(color=GREY, alpha=BAND, linewidth=0, label="one run: 95 % interval"))
-    floor = "noise floor: the same model, other\nexamples (dotted: mean; 5–95 %)"
-    out.append(Patch(color=GREY, alpha=FLOOR_BAND + 0.05, linewidth=0, label=floor))
+    floor = "noise floor: the same model, other\nexamples (mean; faint band: 5–95 %)"
+    out.append(Line2D([], [], color=GREY, linewidth=1, linestyle=(0, (1, 1.5)), label=floor))
     return out
