@@ -18,6 +18,14 @@ CLAIM_TABLES = {
 }
 
 
+def claims_of(stage=None):
+    """The claims that are judged on the runs of a stage, or on those of `runs`."""
+    claims = config["claims"]
+    return ordered(
+        {name: claims[name] for name in claims if claims[name].get("stage") == stage}
+    )
+
+
 rule judge_claims:
     """One row a claim and run: published value, ours with its interval, verdict."""
     input:
@@ -38,7 +46,7 @@ rule judge_claims:
     resources:
         **on_tables(),
     params:
-        claims=section("claims"),
+        claims=claims_of(),
         runs=[list(run) for run in RUNS],
         tables=[tables_of(dataset, CLAIM_TABLES) for _, dataset in RUNS],
         identities=ordered({m: MODELS[m]["id"] for m, _ in RUNS if "id" in MODELS[m]}),

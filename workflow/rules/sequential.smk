@@ -386,4 +386,6 @@ rule sequential:
             model=SECTION["models"],
             name=[*TOGETHER, *ANALYSES],
         ),
+        "results/sequential/claims.parquet",
+        "results/figures/sequential_claims.png",
         expand(f"{SHOWN}.png", model=SECTION["models"], name=OF_SEQUENTIAL),

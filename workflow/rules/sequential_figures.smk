@@ -81,6 +81,60 @@ rule combine_circuits:
         "../scripts/sequential_algebra.py"
 
 
+rule judge_sequential_claims:
+    """One row a model and claim on sequential fine-tuning."""
+    input:
+        code=code("claims.py"),
+        tables=[
+            f"{OF_MODEL}/{name}.parquet".format(model=model)
+            for model in SECTION["models"]
+            for name in [*TOGETHER, *ANALYSES]
+        ],
+    output:
+        parquet="results/sequential/claims.parquet",
+        tsv="results/sequential/claims.tsv",
+    log:
+        "logs/sequential/claims.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        claims=claims_of("sequential"),
+        runs=[[model, "tasks"] for model in SECTION["models"]],
+        tables=[[*TOGETHER, *ANALYSES] for _ in SECTION["models"]],
+        identities=ordered(
+            {m: MODELS[m]["id"] for m in SECTION["models"] if "id" in MODELS[m]}
+        ),
+    script:
+        "../scripts/claims.py"
+
+
+rule draw_sequential_claims:
+    """Published claims on sequential fine-tuning beside our numbers."""
+    input:
+        code=code("figure_claims.py"),
+        table=rules.judge_sequential_claims.output.parquet,
+    output:
+        png=report(
+            "results/figures/sequential_claims.png",
+            caption="../report/claims.rst",
+            category="Sequential fine-tuning",
+            labels={"figure": "claims"},
+        ),
+        svg="results/figures/sequential_claims.svg",
+    log:
+        "logs/figures/sequential_claims.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    script:
+        "../scripts/figure_claims.py"
+
+
 rule draw_sequential_accuracy:
     """Accuracy of both tasks over both stages."""
     input:

@@ -23,6 +23,15 @@ from rewire.claims.differential import (
     share_of_layers_with_falling_entropy,
 )
 from rewire.claims.frames import Tables
+from rewire.claims.sequential import (
+    add_sub_kl_percentage,
+    change_falls,
+    combined,
+    edges_beyond_nodes_beyond_floor,
+    first_change,
+    inside_minus_outside,
+    regression,
+)
 from rewire.claims.summaries import (
     fact_share,
     mask_effect,
@@ -34,6 +43,7 @@ from rewire.statistics import Estimate
 
 NATS = "nats/token"
 POINTS = "ROUGE-1 points"
+TURNOVER = "|A△B| / |A|"
 MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "mask_effect": (mask_effect, NATS),
     "mask_minus_random_effect": (mask_minus_random_effect, NATS),
@@ -63,6 +73,20 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
         f"lora_{name}_minus_standard_unmatched": (lora_difference(name, "standard", matched=False), POINTS)
         for name in ("circuit", "targeted", "random")
     },
+    # sequential fine-tuning
+    "forgetting_overlap_r": (regression("linear", "r"), "Pearson's r"),
+    "forgetting_overlap_rho": (regression("spearman", "rho"), "Spearman's rho"),
+    "forgetting_overlap_r2": (regression("linear", "r2"), "R²"),
+    "forgetting_overlap_logistic_r2": (regression("logistic", "r2"), "R²"),
+    "inside_minus_outside": (inside_minus_outside, "share of accuracy"),
+    "first_edge_change": (first_change("edge"), TURNOVER),
+    "first_node_change": (first_change("node"), TURNOVER),
+    "edge_change_falls": (change_falls, TURNOVER),
+    "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_beyond_floor, TURNOVER),
+    "add_sub_kl_percentage": (add_sub_kl_percentage, "percent"),
+    "union_kl_percentage": (combined("union", "kl_percentage"), "percent"),
+    "union_lead": (combined("union", "lead"), "normalised faithfulness"),
+    "union_lead_at_equal_edges": (combined("union-as-own", "lead"), "normalised faithfulness"),
 }
 # tests that give a verdict themselves, by more than where one interval lies
 TESTS: dict[str, Callable[[Tables], str]] = {"edge_centric": edge_centric_verdict}
