@@ -89,10 +89,13 @@ def of_add_sub(tables: Tables) -> Any:
 
 def add_sub_kl_percentage(tables: Tables) -> Estimate:
     """kl_percentage of AddSub's circuit after training on it alone."""
-    row = of_add_sub(tables)
-    return Estimate(
-        *(float(row[f"kl_percentage{end}"]) for end in ("", "_low", "_high")), int(row["examples"])
-    )
+    return estimate_of(of_add_sub(tables), "kl_percentage")
+
+
+def estimate_of(row: Any, column: str) -> Estimate:
+    """A column of a row with its interval; n: examples."""
+    low, high = (float(row[f"{column}_{end}"]) for end in ("low", "high"))
+    return Estimate(float(row[column]), low, high, int(row["examples"]))
 
 
 def combined(circuit: str, column: str) -> Measure:
