@@ -75,6 +75,7 @@ include: "workflow/rules/sequential.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/probe_figures.smk"
+include: "workflow/rules/sequential_figures.smk"
 
 
 rule all:

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 import torch
 from circuits.random_scores import GRAPHS, random_circuit, random_scores
@@ -15,7 +14,7 @@ from rewire.models import load
 from rewire.pretrained import load_tokenizer
 from rewire.sequential import algebra
 from rewire.sequential.measures import find_circuit, read_task
-from rewire.sequential.tasks.declared import TASKS
+from rewire.sequential.tasks.declared import COMPOSITES, TASKS
 from rewire.sequential.tasks.table import write_task
 from rewire.tables import read_table
 
@@ -78,83 +77,78 @@ def test_circuits_of_one_size_are_the_largest_that_fit(graph, seed, size):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """A random model with a word-level tokenizer, tables of add, sub and add_sub, and scores of each."""
+    """A random model with a word-level tokenizer, tables of add, sub and add_sub, and scores of another model."""
     folder = tmp_path_factory.mktemp("algebra")
     names = ("add_sub", "add", "sub")
     tokenizer = load_tokenizer(word_base(folder / "words", names, NUMBERS))
-    save_checkpoint(folder / "model", tiny_model(tokenizer), tokenizer)
-    scores = {}
+    for seed, name in enumerate(("model", "other")):
+        save_checkpoint(folder / name, tiny_model(tokenizer, seed), tokenizer)
+    tables, alone = {}, {}
     for name in names:
         paths = paths_in(folder / name)
         write_task(name, folder / "model", ROWS, 0, paths, NUMBERS)
-        scores[name] = folder / f"{name}.safetensors"
-        find_circuit(
-            load(folder / "model"), read_task(paths["validation"], paths["test"]), SETTINGS, scores[name]
-        )
-    return folder, scores
+        tables[name] = paths["validation"], paths["test"]
+        alone[name] = folder / f"{name}.safetensors"
+        find_circuit(load(folder / "other"), read_task(*tables[name]), SETTINGS, alone[name])
+    return folder, tables, alone
 
 
-def table_of(world, path, scores=None, settings=SETTINGS):
-    folder, own = world
-    judged = folder / "add_sub" / "test.parquet"
-    algebra.write_algebra(
-        "add_sub", algebra.COMPOSITES["add_sub"], folder / "model", scores or own, judged, settings, path
-    )
-    return read_table(path).to_pandas().set_index("circuit")
+def written(world, folder, **changes):
+    base, tables, alone = world
+    outputs = {"table": folder / "algebra.parquet", "circuits": folder / "circuits"}
+    made = algebra.Composite("add_sub", COMPOSITES["add_sub"], base / "model", tables, {**alone, **changes})
+    algebra.write_algebra([made], SETTINGS, outputs)
+    table = read_table(outputs["table"]).to_pandas().set_index("circuit")
+    return {name: table[table["parts_found"] == name] for name in algebra.FOUND}
 
 
 def test_composites_and_their_parts_are_tasks():
-    for composite, parts in algebra.COMPOSITES.items():
+    for composite, parts in COMPOSITES.items():
         assert {composite, *parts} <= set(TASKS)
 
 
 def test_sizes_and_overlaps(world, tmp_path):
-    table = table_of(world, tmp_path / "algebra.parquet")
-    read = {name: read_scores(path)[1] for name, path in world[1].items()}
-    assert table.loc["union", "edges"] == int((read["add"].mask | read["sub"].mask).sum())
-    assert table.loc["own", "edges"] == read["add_sub"].n_edges
-    assert table.loc["own", ["edge_jaccard", "node_jaccard"]].tolist() == [1, 1]
-    assert table.loc["own-as-union", "edges"] <= table.loc["union", "edges"]
-    assert table.loc["union-as-own", "edges"] <= table.loc["own", "edges"] < table.loc["union", "edges"]
-    shared = int((read["add"].mask & read["add_sub"].mask).sum())
-    assert table.loc["first", "shared_edges"] == shared
-    assert table.loc["first-only", "requested_edges"] == int((read["add"].mask & ~read["sub"].mask).sum())
+    tables = written(world, tmp_path)
+    files = {
+        "together": {n: tmp_path / "circuits" / "add_sub" / f"{n}.safetensors" for n in world[2]},
+        "alone": world[2],
+    }
+    own = read_scores(files["together"]["add_sub"])[1]
+    for name, table in tables.items():
+        add, sub = (read_scores(files[name][part])[1] for part in ("add", "sub"))
+        assert table.loc["union", "edges"] == int((add.mask | sub.mask).sum())
+        assert table.loc["own", "edges"] == own.n_edges
+        assert table.loc["own", ["edge_jaccard", "node_jaccard"]].tolist() == [1, 1]
+        assert table.loc["own-as-union", "edges"] <= table.loc["union", "edges"]
+        assert table.loc["union-as-own", "edges"] <= table.loc["own", "edges"] < table.loc["union", "edges"]
+        assert table.loc["first", "shared_edges"] == int((add.mask & own.mask).sum())
+        assert table.loc["first-only", "requested_edges"] == int((add.mask & ~sub.mask).sum())
+    assert tables["together"].loc["first", "nll"].tolist() != tables["alone"].loc["first", "nll"].tolist()
 
 
 def test_leads_are_differences_of_faithfulness(world, tmp_path):
-    table = table_of(world, tmp_path / "algebra.parquet")
-    own = table.loc["own", "normalised"]
-    assert table["lead"].to_numpy() == pytest.approx((table["normalised"] - own).to_numpy(), abs=1e-9)
-    assert table.loc["own", ["lead_low", "lead_high"]].tolist() in (
-        [0, 0],
-        [pytest.approx(np.nan, nan_ok=True)] * 2,
-    )
-    assert (table["random_circuits"] == 5).all() and (table["examples"] == ROWS["test"]).all()
+    for table in written(world, tmp_path).values():
+        own = table.loc["own", "normalised"]
+        assert table["lead"].to_numpy() == pytest.approx((table["normalised"] - own).to_numpy(), abs=1e-9)
+        assert set(table.loc["own", ["lead_low", "lead_high"]]) == {0} or table["lead_low"].isna().all()
+        assert (table["random_circuits"] == 5).all() and (table["examples"] == ROWS["test"]).all()
 
 
 def test_the_whole_model_is_as_good_as_any_union_can_be(world, tmp_path):
     """With every edge in both parts the union is the whole graph: f = 1, and nothing is left of the differences."""
-    folder, own = world
-    graph = read_scores(own["add"])[0].graph
+    graph = read_scores(world[2]["add"])[0].graph
     every = tmp_path / "every.safetensors"
     write_scores(Scores(graph.mask.float(), graph, "EAP", "nll"), whole(graph), every)
-    table = table_of(world, tmp_path / "algebra.parquet", {**own, "add": every, "sub": every})
+    table = written(world, tmp_path, add=every, sub=every)["alone"]
     for name in ("first", "second", "union", "intersection"):
         assert table.loc[name, "normalised"] == pytest.approx(1, abs=1e-4)
     assert table.loc["first-only", "normalised"] == pytest.approx(0, abs=1e-4)
     assert table.loc["first-only", "edges"] == 0
 
 
-def test_bad_input_is_named(world, tmp_path):
-    _, own = world
-    path = tmp_path / "algebra.parquet"
-    with pytest.raises(
-        InputError, match="circuit algebra of add_sub: no scores of 'sub', there are add_sub, add"
-    ):
-        table_of(world, path, {name: own[name] for name in ("add_sub", "add")})
-    other = tmp_path / "other.safetensors"
-    graph = GRAPHS[1]
+def test_a_circuit_of_another_graph_is_named_and_nothing_is_left(world, tmp_path):
+    other, graph = tmp_path / "other.safetensors", GRAPHS[1]
     write_scores(Scores(graph.mask.float(), graph, "EAP", "nll"), whole(graph), other)
-    with pytest.raises(InputError, match="other.safetensors: circuits of another graph"):
-        table_of(world, path, {**own, "sub": other})
-    assert not path.exists()
+    with pytest.raises(InputError, match="other.safetensors: a circuit of another graph"):
+        written(world, tmp_path, sub=other)
+    assert list(tmp_path.iterdir()) == [other]

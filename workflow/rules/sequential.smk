@@ -3,9 +3,9 @@
 A run is one task, two after each other by a variant (`add-max/kept`), or several together (`add+max`).
 """
 
-from rewire.sequential.declared import SEQUENTIAL, every_task, runs
+from rewire.sequential.declared import MULTI, SEQUENTIAL, every_task, runs
 from rewire.sequential.declared import problem as wrong_section
-from rewire.sequential.tasks.declared import TASKS
+from rewire.sequential.tasks.declared import COMPOSITES, TASKS
 
 SECTION = config["sequential"]
 if wrong := wrong_section(SECTION, list(TASKS)):
@@ -32,6 +32,21 @@ AT_ONCE = [name for name in TRAININGS if name not in SECOND]
 KEPT_STEPS = sorted({*SECTION["steps"], SECTION["training"]["steps"]})
 LAST_STEP = f"step-{KEPT_STEPS[-1]:06d}"
 PROMPT = 32  # tokens, more than any prompt with its answer has
+
+# tasks made of two others, as a task of its own or trained together: name of the run -> its parts
+COMPOSED = {
+    name: list(parts)
+    for name, parts in COMPOSITES.items()
+    if {name, *parts} <= set(every_task(SECTION))
+} | {
+    name: list(run.tasks)
+    for name, run in TRAININGS.items()
+    if run.kind == MULTI and len(run.tasks) == 2
+}
+# of pairs of tasks, and of tasks made of two others, where there are any
+ANALYSES = ["regression"] * bool(SECOND) + ["algebra"] * bool(COMPOSED)
+OF_SEQUENTIAL = ["accuracy", "changes"] + ["heatmaps", "forgetting"] * bool(SECOND)
+SHOWN = "results/figures/{model}/sequential/{name}"
 
 OF_MODEL = "results/sequential/{model}"
 TASK_SPLIT = f"{OF_MODEL}/tasks/{{task}}/{{split}}.parquet"
@@ -187,7 +202,7 @@ rule write_task:
     benchmark:
         "logs/sequential/{model}/tasks/{task}.benchmark.tsv"
     wildcard_constraints:
-        task=names(every_task(SECTION)),
+        task=names([*every_task(SECTION), *COMPOSED]),
     conda:
         "../../envs/rewire.yaml"
     threads: 1
@@ -366,4 +381,9 @@ rule gather_pairs:
 rule sequential:
     """Target: every run of sequential fine-tuning, and what each second task did to the first."""
     input:
-        expand(f"{OF_MODEL}/{{name}}.parquet", model=SECTION["models"], name=TOGETHER),
+        expand(
+            f"{OF_MODEL}/{{name}}.parquet",
+            model=SECTION["models"],
+            name=[*TOGETHER, *ANALYSES],
+        ),
+        expand(f"{SHOWN}.png", model=SECTION["models"], name=OF_SEQUENTIAL),

@@ -5,7 +5,8 @@ Definitions: docs/definitions.md, "Circuit algebra".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +20,18 @@ from rewire.errors import InputError
 from rewire.faithfulness.measures import normalised_interval
 from rewire.faithfulness.resamples import Resamples
 from rewire.models import Model, load
-from rewire.pairs import TokenPairs, read_pairs
-from rewire.sequential.measures import baselines, circuit_columns, interval_columns
+from rewire.pairs import TokenPairs
+from rewire.sequential.measures import baselines, circuit_columns, find_circuit, interval_columns, read_task
 from rewire.sequential.tables import CIRCUIT, with_interval
 from rewire.tables import schema, write_table
+from rewire.whole_file import replacing_folder
 
-# tasks that are made of two others: whose prompts are theirs, or whose rule takes now one, now the other
-COMPOSITES = {
-    "add_sub": ("add", "sub"),
-    "conditional_add_sub": ("add", "sub"),
-}
+FOUND = ("together", "alone")
 SCHEMA = schema(
-    composite="string",  # task that the circuits are judged on, by the model that learned it
+    composite="string",  # task, or tasks, that the circuits are judged on, by the model that learned it
     first="string",  # its two parts, whose circuits are combined
     second="string",
+    parts_found="string",  # together: in that model, on the parts' prompts; alone: in the models that learned a part each
     circuit="string",  # one of the keys of `combined`
     **CIRCUIT,
     shared_edges="int32",  # with the composite's own circuit
@@ -111,37 +110,59 @@ def combined(
     }
 
 
-def write_algebra(
-    composite: str,
-    parts: tuple[str, str],
-    model: str | Path,
-    scores: Mapping[str, str | Path],
-    judged: str | Path,
-    settings: Mapping[str, Any],
-    path: str | Path,
-) -> None:
-    """Judge combinations of the circuits of ``parts`` on the task ``composite``, beside its own circuit; a row a circuit.
+@dataclass(frozen=True)
+class Composite:
+    """A task, or several together (``add+sub``), made of two ``parts``. ``model``: folder of the model that learned it.
 
-    ``model``: folder of the model that learned the composite; ``scores``: task -> scores file, of the composite and of both
-    parts, each found in the model that learned that task (or all in one). ``judged``: the composite's test pairs.
-    ``settings``: circuits (batch_tokens), random (circuits a null is made of), seed.
-    Errors: InputError that names a task without scores, or a scores file of another graph than the model's.
+    ``pairs``: task -> tables of its validation and test pairs, of the composite and the parts. ``alone``: part -> scores file
+    of its circuit in the model that learned the part alone.
     """
-    bridge = load(model)
-    _, pairs = read_pairs(judged)
+
+    name: str
+    parts: Sequence[str]
+    model: str | Path
+    pairs: Mapping[str, Sequence[str | Path]]
+    alone: Mapping[str, str | Path]
+
+
+def write_algebra(
+    composites: Sequence[Composite], settings: Mapping[str, Any], outputs: Mapping[str, str | Path]
+) -> None:
+    """Judge combinations of the circuits of each composite's parts on it, beside its own circuit; a row a circuit.
+
+    ``settings``: circuits, fraction, examples (as ``measures.find_circuit``), random, seed. ``outputs``: table, and circuits (a
+    folder of scores files: what was found). Errors: InputError for a scores file of another graph than the model's.
+    """
+    rows: list[dict[str, Any]] = []
+    with replacing_folder(outputs["circuits"]) as folder:
+        for composite in composites:
+            rows += composite_rows(composite, settings, folder / composite.name)
+        write_table(outputs["table"], rows, SCHEMA)
+
+
+def composite_rows(composite: Composite, settings: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:
+    """The rows of one composite; the circuits that are found go to ``folder``."""
+    model, parts = load(composite.model), composite.parts
     found = {}
-    for task in (composite, *parts):
-        if task not in scores:
+    for task in (composite.name, *parts):
+        file = folder / f"{task}.safetensors"
+        find_circuit(model, read_task(*composite.pairs[task]), settings, file)
+        found[task] = read_scores(file)
+    apart = {part: read_scores(composite.alone[part]) for part in parts}
+    for part, (_, circuit) in apart.items():
+        if circuit.graph != model.graph:
             raise InputError(
-                f"circuit algebra of {composite}: no scores of {task!r}, there are {', '.join(scores)}"
+                f"{composite.alone[part]}: a circuit of another graph than that of {composite.model}"
             )
-        found[task] = read_scores(scores[task])
-        if found[task][1].graph != bridge.graph:
-            raise InputError(f"{scores[task]}: circuits of another graph than that of {model}")
-    circuits = combined(found[composite], *(found[part] for part in parts))
-    place = {"composite": composite, "first": parts[0], "second": parts[1]}
-    rows = judged_rows(bridge, circuits, pairs, settings)
-    write_table(path, [place | row for row in rows], SCHEMA)
+    place = {"composite": composite.name, "first": parts[0], "second": parts[1]}
+    judged = read_task(*composite.pairs[composite.name]).test
+    rows = []
+    for name, source in zip(FOUND, (found, apart), strict=True):
+        circuits = combined(found[composite.name], *(source[part] for part in parts))
+        rows += [
+            place | {"parts_found": name} | row for row in judged_rows(model, circuits, judged, settings)
+        ]
+    return rows
 
 
 def judged_rows(

@@ -195,6 +195,9 @@ DECLARED = (
 )
 TASKS: dict[str, Task] = {task.name: task for task in DECLARED}
 
+# tasks made of two others: AddSub asks the prompts of both, CondAddSub follows now one rule, now the other
+COMPOSITES = {"add_sub": ("add", "sub"), "conditional_add_sub": ("add", "sub")}
+
 
 def parts_of(name: str) -> list[Task]:
     """The tasks of ``name``: one, or several joined by ``+`` (a union, for multi-task runs).
