@@ -333,23 +333,12 @@ def test_a_path_with_an_unset_variable_is_named(monkeypatch):
         load_transformer("$REWIRE_NOWHERE/model")
 
 
-def write_adapter(folder: Path, base: Path, seed: int, onto: Path | None = None) -> Path:
-    """A PEFT adapter of random weights on the model at ``base``, which names ``onto`` as what it belongs on."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(seed)
-    config = LoraConfig(r=2, target_modules=["attn.c_attn"], fan_in_fan_out=True, init_lora_weights=False)
-    adapted = get_peft_model(load_transformer(base), config)
-    adapted.peft_config["default"].base_model_name_or_path = str(onto or base)
-    adapted.save_pretrained(folder)
-    return folder
-
-
 def test_an_adapter_on_an_adapter_is_loaded_with_what_is_below_it(
     tmp_path: Path, tiny_model_folder: Path
 ) -> None:
-    first = write_adapter(tmp_path / "first", tiny_model_folder, 0)
-    second = write_adapter(tmp_path / "second", tiny_model_folder, 1, onto=first)
+    first, second = tmp_path / "first", tmp_path / "second"
+    lora(tiny_model_folder, first, tiny_model_folder)
+    lora(tiny_model_folder, second, first, seed=2)
     base, one, both = (load_transformer(folder).state_dict() for folder in (tiny_model_folder, first, second))
     alone = load_transformer(tiny_model_folder, second).state_dict()  # given a base, it goes on that
     for name, weight in base.items():
@@ -360,9 +349,8 @@ def test_an_adapter_on_an_adapter_is_loaded_with_what_is_below_it(
 
 
 def test_adapters_in_a_circle_are_refused(tmp_path: Path, tiny_model_folder: Path) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    write_adapter(first, tiny_model_folder, 0, onto=second)
-    write_adapter(second, tiny_model_folder, 1, onto=first)
-    write_adapter(tmp_path / "own", tiny_model_folder, 1, onto=tmp_path / "own")
-    for folder in (first, tmp_path / "own"):
+    first, second, own = (tmp_path / name for name in ("first", "second", "own"))
+    for folder, base in ((first, second), (second, first), (own, own)):
+        lora(tiny_model_folder, folder, base)
+    for folder in (first, own):
         assert "lead back to" in refused(lambda folder=folder: load_transformer(folder))

@@ -37,6 +37,10 @@ def test_a_variant_may_have_its_own_pairs():
 
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
     "unknown task": ({"tasks": ["add", "adding"]}, ["sequential.tasks", "'adding'", "max, min, average"]),
+    "summaries without articles": (
+        {"tasks": ["add", "summarization"]},
+        ["sequential.articles", "summarization"],
+    ),
     "task alone and in pairs": ({"alone": ["add"]}, ["sequential.alone", "'add'"]),
     "pair of a task with itself": ({"pairs": [["add", "add"]]}, ["sequential.pairs", "'add' after itself"]),
     "the same in a variant": (
@@ -70,3 +74,5 @@ def test_mistakes_are_one_line_that_names_the_key(changes, words):
 
 def test_the_section_itself_is_right():
     assert problem(section(), list(TASKS)) is None
+    of_articles = section(tasks=["add", "summarization"], articles={"dataset": "newswire"})
+    assert problem(of_articles, list(TASKS)) is None

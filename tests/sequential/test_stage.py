@@ -89,7 +89,8 @@ def test_the_whole_graph_is_as_faithful_and_as_right_as_the_model(world):
     right = model_columns(model, task, world.settings)
     assert found["circuit_accuracy"] == right["accuracy"]
     assert found["circuit_correct"] == right["correct"]
-    assert found["normalised"] == pytest.approx(1, abs=1e-4)
+    assert found["nll_excess"] == pytest.approx(0, abs=1e-5)
+    assert found["normalised"] == pytest.approx(1, abs=1e-2)  # of two runs that hardly differ here
     assert found["kl"] == pytest.approx(0, abs=1e-5)
     assert found["kl_percentage"] == pytest.approx(100, abs=1e-2)
 

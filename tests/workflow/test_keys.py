@@ -215,6 +215,8 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.random": (21, MEASURE_STAGES),
     "sequential.resamples": (101, MEASURE_STAGES),
     "sequential.learned": (0.5, GATHER),
+    "sequential.articles.dataset": ("newswire", set()),  # no task of the smoke run is made of articles
+    "sequential.articles.corruption": ("random", set()),
     # the tasks themselves: a model from scratch has their words
     "sequential.tasks": (["max", "add", "min"], {"pretrain_on_tasks"} | GATHER),
     "sequential.alone": (["sub", "min"], {"pretrain_on_tasks"} | GATHER),
@@ -236,6 +238,8 @@ ELSEWHERE = {"runs[].model", "runs[].dataset", "models.*.tokenizer.words"}
 
 def changed(key: str, value: Any) -> dict[str, Any]:
     """The preset's changes for another value at ``key``: what the schema asks for besides comes along."""
+    if key == "sequential.articles.corruption":
+        return {"sequential.articles": {"dataset": "newswire", "corruption": value}}
     if key == STANDARD + "ratio":
         return {STANDARD + "higher": "circuit", key: value}
     if key == "claims.edges-change-more.rule.test":
@@ -265,7 +269,7 @@ def test_another_value_plans_the_probes_that_read_it(probed, key):
 @pytest.mark.parametrize("key", OF_SEQUENTIAL)
 def test_another_value_plans_the_stages_of_tasks_that_read_it(sequenced, key):
     value, rules = OF_SEQUENTIAL[key]
-    preset = sequenced.preset({key: value})
+    preset = sequenced.preset(changed(key, value))
     plan = sequenced.plan("sequential", preset=preset)
     assert set(plan.changed) == rules
     assert rules <= set(plan.jobs)

@@ -3,7 +3,13 @@
 A run is one task, two after each other by a variant (`add-max/kept`), or several together (`add+max`).
 """
 
-from rewire.sequential.declared import MULTI, SEQUENTIAL, every_task, runs
+from rewire.sequential.declared import (
+    MULTI,
+    SEQUENTIAL,
+    SUMMARIZATION,
+    every_task,
+    runs,
+)
 from rewire.sequential.declared import problem as wrong_section
 from rewire.sequential.tasks.declared import COMPOSITES, TASKS
 
@@ -20,6 +26,18 @@ for name in SECTION["models"]:
             f"config: sequential.models: {name!r} has a tokenizer made of articles; "
             "a model from scratch needs tokenizer {words: tasks} or a path"
         )
+ARTICLES = SECTION.get("articles")
+if ARTICLES and ARTICLES["dataset"] not in set(DATASETS) - set(SUMS):
+    raise WorkflowError(
+        f"config: sequential.articles.dataset: {ARTICLES['dataset']!r} is no dataset of articles "
+        f"({', '.join(sorted(set(DATASETS) - set(SUMS)))})"
+    )
+for name in SECTION["models"] if SUMMARIZATION in every_task(SECTION) else ():
+    if MODELS[name]["source"] == "scratch":
+        raise WorkflowError(
+            f"config: sequential.models: {name!r} from scratch reads tasks alone, and {SUMMARIZATION} is one of "
+            "the tasks; take a model that reads articles"
+        )
 for number, (name, _) in enumerate(RUNS):
     if "words" in MODELS[name].get("tokenizer", {}):
         raise WorkflowError(
@@ -31,7 +49,8 @@ SECOND = [name for name, run in TRAININGS.items() if run.kind == SEQUENTIAL]
 AT_ONCE = [name for name in TRAININGS if name not in SECOND]
 KEPT_STEPS = sorted({*SECTION["steps"], SECTION["training"]["steps"]})
 LAST_STEP = f"step-{KEPT_STEPS[-1]:06d}"
-PROMPT = 32  # tokens, more than any prompt with its answer has
+# tokens, more than any generated prompt with its answer has; of articles, as many as the context takes
+PROMPT = 32
 
 # tasks made of two others, as a task of its own or trained together: name of the run -> its parts
 COMPOSED = {
@@ -41,7 +60,7 @@ COMPOSED = {
 } | {
     name: list(run.tasks)
     for name, run in TRAININGS.items()
-    if run.kind == MULTI and len(run.tasks) == 2
+    if run.kind == MULTI and len(run.tasks) == 2 and SUMMARIZATION not in run.tasks
 }
 # of pairs of tasks, and of tasks made of two others, where there are any
 ANALYSES = ["regression"] * bool(SECOND) + ["algebra"] * bool(COMPOSED)
@@ -110,12 +129,17 @@ def measuring(*more):
     return ordered(own | {"circuits": circuits})
 
 
+def longest(model):
+    """Tokens of the longest example of any task."""
+    return model.tokens if ARTICLES else PROMPT
+
+
 def training_stage():
     """Resources of one stage."""
     settings = SECTION["training"]
 
     def tokens(model, wildcards):
-        return settings["batch_size"] * PROMPT
+        return settings["batch_size"] * longest(model)
 
     return on_gpu(
         WEIGHTS_TRAINED,
@@ -131,9 +155,9 @@ def measuring_run(passes):
     prompts = SECTION["rows"]["validation"] + SECTION["rows"]["test"]
     return on_gpu(
         WEIGHTS_READ,
-        lambda model, wildcards: max(most, PROMPT),
+        lambda model, wildcards: max(most, longest(model)),
         BACKWARD,
-        lambda model, wildcards: 2 * passes * prompts * PROMPT,
+        lambda model, wildcards: 2 * passes * prompts * longest(model),
     )
 
 
@@ -202,7 +226,7 @@ rule write_task:
     benchmark:
         "logs/sequential/{model}/tasks/{task}.benchmark.tsv"
     wildcard_constraints:
-        task=names([*every_task(SECTION), *COMPOSED]),
+        task=names(sorted({*every_task(SECTION), *COMPOSED} - {SUMMARIZATION})),
     conda:
         "../../envs/rewire.yaml"
     threads: 1
@@ -212,6 +236,37 @@ rule write_task:
         sequential=section("sequential", "rows", "numbers", "seed"),
     script:
         "../scripts/sequential_task.py"
+
+
+rule write_summarization:
+    """Articles and their summaries as a task like the others: one split."""
+    input:
+        code=code("pairs.py"),
+        articles=lambda wildcards: "results/articles/{dataset}/{split}.parquet".format(
+            dataset=ARTICLES["dataset"], split=wildcards.split
+        ),
+        base=f"{OF_MODEL}/base",
+    output:
+        TASK_SPLIT,
+    log:
+        "logs/sequential/{model}/tasks/{task}-{split}.log",
+    wildcard_constraints:
+        task=SUMMARIZATION,
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        task="summary",
+        corruption=lambda wildcards: ARTICLES["corruption"],
+        pairs=lambda wildcards: ordered(
+            section("pairs", "salience", "noise_share", "seed")
+            | {"examples": SECTION["rows"][wildcards.split]}
+        ),
+        language=lambda wildcards: DATASETS[ARTICLES["dataset"]]["language"],
+    script:
+        "../scripts/pairs.py"
 
 
 rule train_task:

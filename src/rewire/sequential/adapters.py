@@ -70,7 +70,7 @@ def stacked(base: str | Path, first: str | Path | None, settings: Mapping[str, A
     model = load_transformer(base)
     plan = uniform_plan(model, settings)
     config = lora_config(model, plan, settings)
-    adapted = PeftModel.from_pretrained(model, str(first), adapter_name="first")
+    adapted: Any = PeftModel.from_pretrained(model, str(first), adapter_name="first")
     adapted.add_adapter("default", config)
     adapted.base_model.set_adapter(["first", "default"])
     for name, parameter in adapted.named_parameters():

@@ -15,6 +15,7 @@ TOGETHER = "+"  # between the tasks of a multi-task run
 CONTINUED, STACKED, MERGED = "continued", "stacked", "merged"
 INSIDE, OUTSIDE = "inside", "outside"
 ALL = "all"
+SUMMARIZATION = "summarization"  # the task that is made of articles, not generated
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,10 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     settings that contradict each other.
     """
     tasks = settings["tasks"]
+    if "articles" in settings:
+        known = [*known, SUMMARIZATION]
+    elif SUMMARIZATION in every_task(settings):
+        return f"sequential.articles: the task {SUMMARIZATION} needs a dataset"
     for key, chosen in (
         ("tasks", tasks),
         ("alone", settings["alone"]),

@@ -70,7 +70,7 @@ def model_columns(model: Model, task: TaskPairs, settings: Mapping[str, Any]) ->
         "validation_accuracy": float(validation["clean"]["accuracy"].mean()),
         **interval_columns("accuracy", resamples.interval(resamples.means(right))),
         "corrupted_accuracy": float(test["corrupted"]["accuracy"].mean()),
-        "correct": right.astype(int).tolist(),
+        "correct": right.tolist(),
     }
 
 
@@ -111,7 +111,7 @@ def circuit_columns(
         **nulls,
         "random_circuits": len(random),
         "examples": len(pairs),
-        "circuit_correct": values["accuracy"][0].astype(int).tolist(),
+        "circuit_correct": values["accuracy"][0].tolist(),
         "nll": values["nll"][0].tolist(),
     }
 

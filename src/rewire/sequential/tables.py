@@ -71,8 +71,8 @@ MEASURES = schema(
     **CIRCUIT,
     corrupted_accuracy="float64",  # of the model on the corrupted prompts, by the clean prompts' answers
     completeness_gap="float64",  # of the scores that the circuit is chosen by
-    correct="list<int8>",  # [examples] of `accuracy`
-    circuit_correct="list<int8>",  # [examples] of `circuit_accuracy`
+    correct="list<float>",  # [examples] of `accuracy`: 0 or 1; of an answer of several tokens the share that is right
+    circuit_correct="list<float>",  # [examples] of `circuit_accuracy`
     nll="list<double>",  # [examples] of the circuit, nats
 )
 # one row a task, checkpoint after step 0, reference and measure of change; the columns of results/evolution
