@@ -179,6 +179,7 @@ CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
 }
 TASKS, STAGES = {"pretrain_on_tasks", "write_task"}, {"train_task", "train_second_task"}
 MEASURE_STAGES, GATHER = {"measure_task", "measure_second_task"}, {"gather_pairs"}
+COMBINE, JUDGE_TASKS = {"combine_circuits"}, {"judge_sequential_claims"}
 STAGE = "sequential.training."
 # keys that the target `sequential` alone reads
 OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
@@ -188,14 +189,14 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.rows.train": (41, TASKS),
     "sequential.rows.validation": (11, TASKS),
     "sequential.rows.test": (11, TASKS),
-    "sequential.seed": (1, TASKS | MEASURE_STAGES | GATHER),
+    "sequential.seed": (1, TASKS | MEASURE_STAGES | COMBINE | GATHER | {"regress_forgetting"}),
     "sequential.base.tasks": (["digit_sum"], {"pretrain_on_tasks"}),
     "sequential.base.prompts": (6, {"pretrain_on_tasks"}),
     "sequential.variants.kept.adapters": ("stacked", {"train_second_task"}),
     "sequential.variants.kept.rate": (0.5, {"train_second_task"}),
     "sequential.variants.inside.circuit": ("outside", {"train_second_task"}),
     "sequential.steps": ([6], STAGES | MEASURE_STAGES),
-    STAGE + "steps": (11, STAGES | MEASURE_STAGES),
+    STAGE + "steps": (11, STAGES | MEASURE_STAGES | COMBINE),
     STAGE + "batch_size": (9, STAGES),
     STAGE + "learning_rate": (1e-4, STAGES),
     STAGE + "schedule": ("linear", STAGES),
@@ -210,9 +211,9 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.adapter.alpha_per_rank": (1, STAGES),
     "sequential.adapter.dropout": (0.1, STAGES),
     "sequential.adapter.target_modules": (["attn.c_attn", "mlp.c_fc"], STAGES),
-    "sequential.fraction": (0.2, MEASURE_STAGES),
-    "sequential.examples": (7, MEASURE_STAGES),
-    "sequential.random": (21, MEASURE_STAGES),
+    "sequential.fraction": (0.2, MEASURE_STAGES | COMBINE),
+    "sequential.examples": (7, MEASURE_STAGES | COMBINE),
+    "sequential.random": (21, MEASURE_STAGES | COMBINE),
     "sequential.resamples": (101, MEASURE_STAGES),
     "sequential.learned": (0.5, GATHER),
     "sequential.articles.dataset": ("newswire", set()),  # no task of the smoke run is made of articles
@@ -222,7 +223,8 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.alone": (["sub", "min"], {"pretrain_on_tasks"} | GATHER),
     "sequential.pairs": ([["add", "max"]], GATHER),
     "sequential.variants.inside.pairs": ([["max", "add"]], GATHER),
-    "sequential.multi": ([], GATHER),
+    "sequential.multi": ([], GATHER | JUDGE_TASKS),
+    "claims.union-as-faithful.rule.above": (-0.2, JUDGE_TASKS),
 }
 # bounds of memory: results change by rounding at most, but a table should never mix two ways to compute it
 BOUNDS: dict[str, tuple[Any, set[str]]] = {
@@ -280,7 +282,19 @@ def test_circuits_of_tasks_are_found_as_others_are(sequenced):
     for key in ("method", "steps", "grid", "metric", "batch_tokens"):
         value, _ = (OF_THE_SMOKE_RUN | BOUNDS)[f"circuits.{key}"]
         plan = sequenced.plan("sequential", preset=sequenced.preset({f"circuits.{key}": value}))
-        assert set(plan.changed) == MEASURE_STAGES, key
+        assert set(plan.changed) == MEASURE_STAGES | COMBINE, key
+
+
+def test_a_claim_is_judged_on_the_runs_of_its_stage(sequenced):
+    preset = sequenced.preset(claim_on("sequential"))
+    assert set(sequenced.plan("sequential", preset=preset).changed) == JUDGE_TASKS
+    assert set(sequenced.plan(preset=sequenced.preset(claim_on(None))).changed) == JUDGE
+
+
+def claim_on(stage):
+    """A preset's change: one more claim, on a stage or on the runs."""
+    claim = {"statement": "s", "source": "s", "measure": "union_lead", "rule": {"above": 0}}
+    return {"claims.more": claim | ({"stage": stage} if stage else {})}
 
 
 def test_no_model_no_sequential_run(sequenced):
@@ -434,6 +448,7 @@ def test_every_key_of_the_schema_is_tried():
         *OF_OTHER_SOURCES,
         "summaries.split",
         "sequential.models",
+        "claims.more.stage",
     }
     assert len(keys) > 100 and {"lora.training.beta2", "models.*.pretraining.seed", *ELSEWHERE} <= set(keys)
     assert [key for key in keys if key not in ELSEWHERE and not any(fnmatchcase(t, key) for t in tried)] == []

@@ -441,6 +441,6 @@ rule sequential:
             model=SECTION["models"],
             name=[*TOGETHER, *ANALYSES],
         ),
-        "results/sequential/claims.parquet",
-        "results/figures/sequential_claims.png",
+        ["results/sequential/claims.parquet", "results/figures/sequential_claims.png"]
+        * bool(SECTION["models"]),
         expand(f"{SHOWN}.png", model=SECTION["models"], name=OF_SEQUENTIAL),

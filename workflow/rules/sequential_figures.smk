@@ -76,7 +76,9 @@ rule combine_circuits:
         composites=ordered(COMPOSED),
         tasks=composite_tasks(),
         step=LAST_STEP,
-        sequential=measuring(),
+        sequential=ordered(
+            {key: value for key, value in measuring().items() if key != "resamples"}
+        ),
     script:
         "../scripts/sequential_algebra.py"
 
