@@ -12,6 +12,7 @@ from rewire.claims.frames import NotRun
 from rewire.claims.table import judge
 from rewire.sequential import regression
 from rewire.sequential.algebra import SCHEMA as ALGEBRA
+from rewire.sequential.curves import SCHEMA as CURVE
 from rewire.sequential.tables import CHANGES, PAIRS
 from rewire.sequential.tables import MEASURES as CHECKPOINTS
 from rewire.tables import write_table
@@ -121,19 +122,15 @@ def test_training_inside_is_set_against_training_outside_prompt_by_prompt(tables
 
 def test_add_sub_and_unions_are_read_where_they_are(tables):
     rows = [
-        {"run": run, "task": task, "step": step, "kl_percentage": value, "kl_percentage_low": value - 1}
-        | {"kl_percentage_high": value + 1, "examples": 60}
-        for run, task, step, value in (
-            ("add_sub", "add_sub", 0, 20.0),
-            ("add_sub", "add_sub", 30, 94.0),
-            ("add", "add", 30, 50.0),
-        )
+        {"task": "add_sub", "fraction": fraction, "examples": 60, "kl_percentage": value}
+        | {"kl_percentage_low": value - 1, "kl_percentage_high": value + 1}
+        for fraction, value in ((0.001, 40.0), (0.05, 94.0))
     ]
-    given = {"checkpoints": tables("checkpoints", rows, CHECKPOINTS)}
-    found = measured(given, "add_sub_kl_percentage")
+    given = {"curve": tables("curve", rows, CURVE)}
+    found = measured(given, "add_sub_kl_percentage_at_5")
     assert (found.value, found.low, found.high, found.n) == (94, 93, 95, 60)
-    with pytest.raises(NotRun):
-        measured({"checkpoints": tables("other", rows[2:], CHECKPOINTS)}, "add_sub_kl_percentage")
+    assert measured(given, "add_sub_kl_percentage_at_0.1").value == 40
+    assert measured(given, "add_sub_kl_percentage_at_1") is None  # a size that was not run
     combined = [
         {"composite": "add_sub", "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
         | {"lead_low": value - 0.05, "lead_high": value + 0.05, "kl_percentage": 80 + value}

@@ -12,7 +12,7 @@ from rewire.circuits.selection import Circuit, Scores, prune, top_n, whole
 from rewire.errors import InputError
 from rewire.models import load
 from rewire.pretrained import load_tokenizer
-from rewire.sequential import algebra
+from rewire.sequential import algebra, curves
 from rewire.sequential.measures import find_circuit, read_task
 from rewire.sequential.tasks.declared import COMPOSITES, TASKS
 from rewire.sequential.tasks.table import write_task
@@ -152,3 +152,19 @@ def test_a_circuit_of_another_graph_is_named_and_nothing_is_left(world, tmp_path
     with pytest.raises(InputError, match="other.safetensors: a circuit of another graph"):
         written(world, tmp_path, sub=other)
     assert list(tmp_path.iterdir()) == [other]
+
+
+def test_a_curve_grows_to_the_whole_graph(world, tmp_path):
+    folder, tables, alone = world
+    settings = SETTINGS | {"fractions": [1.0, 0.1, 0.5]}
+    curves.write_curve(
+        "add", folder / "other", alone["add"], tables["add"][1], settings, tmp_path / "c.parquet"
+    )
+    table = read_table(tmp_path / "c.parquet").to_pandas()
+    assert table["fraction"].tolist() == [0.1, 0.5, 1.0] and (table["edges"].diff()[1:] > 0).all()
+    assert table["normalised"].iloc[-1] == pytest.approx(1, abs=1e-4)
+    assert table["kl_percentage"].iloc[-1] == pytest.approx(100, abs=1e-3)
+    graph, other = GRAPHS[1], tmp_path / "other.safetensors"
+    write_scores(Scores(graph.mask.float(), graph, "EAP", "nll"), whole(graph), other)
+    with pytest.raises(InputError, match="other.safetensors: a circuit of another graph"):
+        curves.write_curve("add", folder / "other", other, tables["add"][1], settings, tmp_path / "d.parquet")

@@ -64,6 +64,8 @@ COMPOSED = {
 }
 # of pairs of tasks, and of tasks made of two others, where there are any
 ANALYSES = ["regression"] * bool(SECOND) + ["algebra"] * bool(COMPOSED)
+# a table that claims are judged on -> its file; of AddSub the circuit at every size is published
+CURVES = {"curve": "add_sub/curve"} if "add_sub" in every_task(SECTION) else {}
 OF_SEQUENTIAL = ["accuracy", "changes"] + ["heatmaps", "forgetting"] * bool(SECOND)
 SHOWN = "results/figures/{model}/sequential/{name}"
 
@@ -74,6 +76,7 @@ RUN_LOG = "logs/sequential/{model}/{run}"
 MEASURED = ("measures", "changes")
 OF_SECOND = (*MEASURED, "cross", "overlaps")
 TOGETHER = ("checkpoints", "changes", "pairs")
+JUDGED_ON = {name: name for name in (*TOGETHER, *ANALYSES)} | CURVES
 
 
 def task_tables(split, which):
@@ -439,7 +442,7 @@ rule sequential:
         expand(
             f"{OF_MODEL}/{{name}}.parquet",
             model=SECTION["models"],
-            name=[*TOGETHER, *ANALYSES],
+            name=JUDGED_ON.values(),
         ),
         ["results/sequential/claims.parquet", "results/figures/sequential_claims.png"]
         * bool(SECTION["models"]),

@@ -16,6 +16,11 @@ def sequential_figure(name):
     return {"png": png, "svg": f"{stem}.svg"}
 
 
+def measuring_circuits():
+    """The settings of a measurement without change."""
+    return ordered({k: v for k, v in measuring().items() if k != "resamples"})
+
+
 def composite_tasks():
     """Every composite and part, once."""
     return list(dict.fromkeys(t for name in COMPOSED for t in (name, *COMPOSED[name])))
@@ -76,11 +81,37 @@ rule combine_circuits:
         composites=ordered(COMPOSED),
         tasks=composite_tasks(),
         step=LAST_STEP,
-        sequential=ordered(
-            {key: value for key, value in measuring().items() if key != "resamples"}
-        ),
+        sequential=measuring_circuits(),
     script:
         "../scripts/sequential_algebra.py"
+
+
+rule grow_circuit:
+    """The circuit of a task that was learned alone, at every share of edges."""
+    input:
+        code=code("sequential_curve.py"),
+        base=f"{OF_MODEL}/base",
+        checkpoints=f"{OF_RUN}/checkpoints",
+        circuits=f"{OF_RUN}/circuits",
+        test=TASK_SPLIT.replace("{task}", "{run}").replace("{split}", "test"),
+    output:
+        f"{OF_RUN}/curve.parquet",
+    log:
+        f"{RUN_LOG}/curve.log",
+    benchmark:
+        f"{RUN_LOG}/curve.benchmark.tsv"
+    wildcard_constraints:
+        run=names(sorted({*every_task(SECTION)} - {SUMMARIZATION})),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **measuring_run(PASSES * len(config["faithfulness"]["fractions"])),
+    params:
+        step=LAST_STEP,
+        sequential=ordered(measuring_circuits() | section("faithfulness", "fractions")),
+    script:
+        "../scripts/sequential_curve.py"
 
 
 rule judge_sequential_claims:
@@ -90,7 +121,7 @@ rule judge_sequential_claims:
         tables=[
             f"{OF_MODEL}/{name}.parquet".format(model=model)
             for model in SECTION["models"]
-            for name in [*TOGETHER, *ANALYSES]
+            for name in JUDGED_ON.values()
         ],
     output:
         parquet="results/sequential/claims.parquet",
@@ -105,7 +136,7 @@ rule judge_sequential_claims:
     params:
         claims=claims_of("sequential"),
         runs=[[model, "tasks"] for model in SECTION["models"]],
-        tables=[[*TOGETHER, *ANALYSES] for _ in SECTION["models"]],
+        tables=[list(JUDGED_ON) for _ in SECTION["models"]],
         identities=ordered(
             {m: MODELS[m]["id"] for m in SECTION["models"] if "id" in MODELS[m]}
         ),

@@ -24,7 +24,7 @@ from rewire.claims.differential import (
 )
 from rewire.claims.frames import Tables
 from rewire.claims.sequential import (
-    add_sub_kl_percentage,
+    add_sub_at,
     change_falls,
     combined,
     edges_beyond_nodes_beyond_floor,
@@ -83,7 +83,10 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "first_node_change": (first_change("node"), TURNOVER),
     "edge_change_falls": (change_falls, TURNOVER),
     "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_beyond_floor, TURNOVER),
-    "add_sub_kl_percentage": (add_sub_kl_percentage, "percent"),
+    **{
+        f"add_sub_kl_percentage_at_{name}": (add_sub_at(fraction), "percent")
+        for name, fraction in (("0.1", 0.001), ("1", 0.01), ("5", 0.05), ("50", 0.5))
+    },
     "union_kl_percentage": (combined("union", "kl_percentage"), "percent"),
     "union_lead": (combined("union", "lead"), "normalised faithfulness"),
     "union_lead_at_equal_edges": (combined("union-as-own", "lead"), "normalised faithfulness"),

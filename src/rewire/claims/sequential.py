@@ -78,18 +78,15 @@ def edges_beyond_nodes_beyond_floor(tables: Tables) -> Estimate | None:
     return over_tasks((edge - node).mean(axis=1))
 
 
-def of_add_sub(tables: Tables) -> Any:
-    """The last row of the run that is trained on AddSub alone."""
-    table = frame(tables, "checkpoints")
-    rows = table[(table["run"] == "add_sub") & (table["task"] == "add_sub")]
-    if not len(rows):
-        raise NotRun("add_sub")
-    return rows.sort_values("step").iloc[-1]
+def add_sub_at(fraction: float) -> Measure:
+    """kl_percentage of AddSub's circuit of that share of all edges."""
 
+    def measure(tables: Tables) -> Estimate | None:
+        table = frame(tables, "curve")
+        rows = table[np.isclose(table["fraction"], fraction)]
+        return estimate_of(rows.iloc[0], "kl_percentage") if len(rows) else None
 
-def add_sub_kl_percentage(tables: Tables) -> Estimate:
-    """kl_percentage of AddSub's circuit after training on it alone."""
-    return estimate_of(of_add_sub(tables), "kl_percentage")
+    return measure
 
 
 def estimate_of(row: Any, column: str) -> Estimate:
