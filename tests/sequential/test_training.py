@@ -55,6 +55,37 @@ def test_an_unknown_module_is_refused(world, tmp_path):
         train_stage(world.base, tables, tables, settings, tmp_path / "f", tmp_path / "t", tmp_path / "w")
 
 
+def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monkeypatch):
+    from rewire.sequential import training
+
+    start, tables = world.trained("add") / "step-000004", world.tables("max")
+    files = tmp_path / "f", tmp_path / "t", tmp_path / "w"
+
+    def stage():
+        train_stage(
+            start, [tables["train"]], [tables["validation"]], section(), *files, {"adapters": "continued"}
+        )
+
+    whole = world.trained("add-max/kept")
+    save = training.save_adapter
+
+    def until_the_end(folder, adapted):
+        if folder.name == "step-000004":
+            raise KeyboardInterrupt
+        save(folder, adapted)
+
+    monkeypatch.setattr(training, "save_adapter", until_the_end)
+    with pytest.raises(KeyboardInterrupt):
+        stage()
+    assert not files[0].exists() and list(files[2].glob("checkpoint-*"))
+    monkeypatch.undo()
+    stage()
+    assert not files[2].exists()
+    for step in ("step-000002", "step-000004"):
+        name = f"{step}/adapter_model.safetensors"
+        assert (files[0] / name).read_bytes() == (whole / name).read_bytes()
+
+
 def second(world: World, tmp_path, variant, name="second", **changes):
     """The last checkpoint of a second stage on max after add."""
     settings, tables = section(**changes), world.tables("max")
