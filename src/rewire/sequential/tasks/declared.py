@@ -84,9 +84,13 @@ def written_in(base: int) -> Callable[[int], Ranges]:
     return ranges
 
 
-def small_divisor(largest: int) -> Ranges:
-    """A divisor of at most a quarter of the largest number: larger ones would make most quotients 0."""
-    return range(largest + 1), range(2, max(3, largest // 4) + 1)
+def divisor(part: int) -> Callable[[int], Ranges]:
+    """A divisor from 2 to a ``part`` of the largest number: with larger ones most quotients are 0, most remainders the number."""
+
+    def ranges(largest: int) -> Ranges:
+        return range(largest + 1), range(2, max(3, largest // part) + 1)
+
+    return ranges
 
 
 def first_and_step(largest: int) -> Ranges:
@@ -145,11 +149,11 @@ DECLARED = (
         oracle.conditional,
     ),
     Task("abs", (Question("Find | {} - {} | =", lambda a, b: abs(a - b)),), two, oracle.absolute),
-    Task("modulo", (Question("Find {} mod {} =", lambda a, b: a % b),), small_divisor, oracle.remainder),
+    Task("modulo", (Question("Find {} mod {} =", lambda a, b: a % b),), divisor(2), oracle.remainder),
     Task(
         "floor_division",
         (Question("Find {} // {} =", lambda a, b: a // b),),
-        small_divisor,
+        divisor(4),
         oracle.quotient,
     ),
     Task(
