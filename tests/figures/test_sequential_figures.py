@@ -66,6 +66,12 @@ def test_single_runs_alone_are_drawn(tables):
     assert len(panels(sequential_changes.figure(changed, "x"))) == TASKS
 
 
+def test_a_task_in_no_pair_has_no_row_among_pairs(tables):
+    alone = {"run": "modulo", "kind": "single", "first": "modulo", "tasks": ["modulo"]}
+    table = read_frame(made.checkpoints(tables, [*made.runs(), alone]), sequential_accuracy.COLUMNS)
+    assert len(panels(sequential_accuracy.figure(table, "x"))) == TASKS**2
+
+
 def test_a_table_without_single_runs_is_named(tables, tmp_path):
     table = made.checkpoints(tables, [run for run in made.runs() if run["kind"] == "multi"])
     with pytest.raises(InputError, match="checkpoints.parquet: no single run"):

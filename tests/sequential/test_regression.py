@@ -11,7 +11,19 @@ from rewire.sequential import regression
 from rewire.sequential.tables import PAIRS
 from rewire.tables import read_table, write_table
 
+OVERLAPS = regression.OVERLAPS
 PAIRS_PUBLISHED, R_PUBLISHED, R2_PUBLISHED, LOGISTIC_PUBLISHED = 41, -0.820, 0.672, 0.859
+
+
+@pytest.fixture(autouse=True)
+def two_overlaps(monkeypatch):
+    """The columns are alike here, and one test counts them."""
+    monkeypatch.setattr(regression, "OVERLAPS", ("edge_jaccard", "weighted_jaccard_alone"))
+
+
+def test_every_overlap_of_a_pair_is_a_column():
+    names = [name for name in PAIRS.names if "jaccard" in name and not name.endswith(("_low", "_high"))]
+    assert sorted(OVERLAPS) == sorted(names)
 
 
 def orthogonal(values, *others):

@@ -33,8 +33,12 @@ def draw(table: str | Path, name: str, png: str | Path, svg: str | Path) -> None
 
 @themed
 def figure(table: pd.DataFrame, name: str) -> Figure:
-    """``table``: a row a run, task and step; a panel a pair of tasks, the first in rows, the second in columns."""
-    tasks, variants = tasks_of(table), main_variants(table)
+    """``table``: a row a run, task and step; a panel a pair of tasks, the first in rows, the second in columns.
+
+    Tasks that are in no pair have no panel, unless there are no pairs.
+    """
+    paired = table[table["kind"] == "sequential"]
+    tasks, variants = tasks_of(paired if len(paired) else table), main_variants(table)
     n = len(tasks)
     out = blank(2.3 * n + 3.2, 1.75 * n + 1.3, f"Accuracy while one task is learned after another: {name}")
     panels = out.subplots(n, n, squeeze=False, sharex=True, sharey=True)

@@ -35,6 +35,7 @@ OVERLAPS = tuple(
 RESAMPLES = 2000
 TAILS = (0.025, 0.975)
 STEPS = 100  # of the logistic fit; most end within 20
+SETTLED = 1e-13  # change of the sum of squares, relative to it, at which a fit ends
 TINY = 1e-12  # what keeps the normal equations of a curve that is flat solvable
 
 Fit = Callable[[Array, Array], dict[str, Array]]  # x and y [R, n] -> statistics [R]
@@ -161,24 +162,26 @@ def least_squares(z: Array, y: Array, start: Array) -> tuple[Array, Array]:
 
     Marquardt (1963): damped Gauss-Newton steps, taken where they lessen the sum of squares.
     """
-    best, damping = start, np.full(len(z), 1e-2)
-    curve = special.expit(best[:, :1] * z + best[:, 1:])
-    cost = np.sum((curve - y) ** 2, axis=1)
+    best, damping = start.copy(), np.full(len(z), 1e-2)
+    cost = np.sum((special.expit(best[:, :1] * z + best[:, 1:]) - y) ** 2, axis=1)
+    active = np.arange(len(z))
     for _ in range(STEPS):
+        own, x = best[active], z[active]
+        curve = special.expit(own[:, :1] * x + own[:, 1:])
         steepness = curve * (1 - curve)
-        gradient = np.stack([steepness * z, steepness], axis=2)  # [R, n, 2]
-        normal = np.einsum("rni,rnj->rij", gradient, gradient)
-        pull = np.einsum("rni,rn->ri", gradient, y - curve)
-        damped = normal + (damping[:, None] * np.einsum("rii->ri", normal) + TINY)[:, :, None] * np.eye(2)
-        tried = best + np.linalg.solve(damped, pull[:, :, None])[:, :, 0]
-        other = special.expit(tried[:, :1] * z + tried[:, 1:])
-        reached = np.sum((other - y) ** 2, axis=1)
-        better = reached < cost
-        settled = np.abs(cost - reached) <= 1e-15 * cost
-        best = np.where(better[:, None], tried, best)
-        curve, cost = np.where(better[:, None], other, curve), np.where(better, reached, cost)
-        damping = np.clip(np.where(better, damping / 5, damping * 5), 1e-12, 1e12)
-        if settled.all():
+        gradient = np.stack([steepness * x, steepness], axis=2)  # [active, n, 2]
+        normal = gradient.swapaxes(1, 2) @ gradient
+        pull = ((y[active] - curve)[:, None] @ gradient)[:, 0]
+        weight = damping[active] * np.trace(normal, axis1=1, axis2=2) + TINY
+        step = np.linalg.solve(normal + weight[:, None, None] * np.eye(2), pull[:, :, None])[:, :, 0]
+        tried = own + step
+        reached = np.sum((special.expit(tried[:, :1] * x + tried[:, 1:]) - y[active]) ** 2, axis=1)
+        moving = np.abs(cost[active] - reached) > SETTLED * cost[active]
+        better = reached < cost[active]
+        best[active[better]], cost[active[better]] = tried[better], reached[better]
+        damping[active] = np.clip(np.where(better, damping[active] / 5, damping[active] * 5), 1e-12, 1e12)
+        active = active[moving]
+        if not len(active):
             break
     return best, cost
 
