@@ -72,6 +72,18 @@ def test_a_task_in_no_pair_has_no_row_among_pairs(tables):
     assert len(panels(sequential_accuracy.figure(table, "x"))) == TASKS**2
 
 
+def test_a_panel_without_data_leaves_the_others_their_ticks(tables):
+    some = [run for run in made.runs() if run["run"] in ("add", "sub", "add-sub/kept")]
+    frames = {
+        sequential_changes: read_frame(made.changes(tables, some), sequential_changes.COLUMNS),
+        sequential_accuracy: read_frame(made.checkpoints(tables, some), sequential_accuracy.COLUMNS),
+    }
+    for module, frame in frames.items():
+        axes = panels(module.figure(frame, "x"))
+        assert len(axes[0].get_yticks()) > 2 and len(axes[0].get_xticks()) > 1
+    assert texts(panels(sequential_changes.figure(frames[sequential_changes], "x"))[-1]) == ["no data"]
+
+
 def test_a_table_without_single_runs_is_named(tables, tmp_path):
     table = made.checkpoints(tables, [run for run in made.runs() if run["kind"] == "multi"])
     with pytest.raises(InputError, match="checkpoints.parquet: no single run"):

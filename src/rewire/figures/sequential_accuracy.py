@@ -50,7 +50,7 @@ def figure(table: pd.DataFrame, name: str) -> Figure:
                 stage_two(axes, table, (first, second), styles, start)
             axes.set_ylim(-0.04, 1.04)
             if not axes.lines:
-                no_data(axes)
+                no_data(axes, shared=True)
         row[0].set_ylabel(f"{spelled(first)} first\naccuracy (0..1)")
     for second, axes, last in zip(tasks, panels[0], panels[-1], strict=True):
         axes.set_title(f"then {spelled(second)}")

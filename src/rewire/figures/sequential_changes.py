@@ -64,7 +64,8 @@ def changes(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel("training step (evenly spaced)")
     steps = sorted(known(rows, "value")["step"].unique())
     if not steps:
-        no_data(axes)
+        no_data(axes, shared=True)
+        axes.set_xticks([])
         return
     places = {step: i for i, step in enumerate(steps)}
     for measure, (_, colour, marker) in KINDS.items():

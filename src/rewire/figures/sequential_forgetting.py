@@ -54,7 +54,7 @@ def figure(pairs: pd.DataFrame, fits: pd.DataFrame, name: str) -> Figure:
         row[0].set_ylabel("forgetting, share of accuracy lost")
         for axes in row:
             if not axes.has_data():
-                no_data(axes)
+                no_data(axes, shared=True)
     legend(out, handles(tasks, colours, markers))
     return out
 
