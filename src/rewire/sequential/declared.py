@@ -92,7 +92,7 @@ def every_task(settings: Mapping[str, Any]) -> list[str]:
 def runs(settings: Mapping[str, Any]) -> dict[str, Run]:
     """Every run of the section, by name: single ones, ordered pairs by variant, and tasks together."""
     found = [single(task) for task in every_task(settings)]
-    for variant in settings["variants"]:
+    for variant in sorted(settings["variants"]):  # whatever their order in the configs that are put together
         found += [sequential(first, second, variant) for first, second in pairs_of(settings, variant)]
     found += [multi(tasks) for tasks in settings["multi"]]
     return {run.name: run for run in found}
