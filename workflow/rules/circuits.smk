@@ -6,7 +6,6 @@ CIRCUIT = "results/circuits/{model}/{dataset}/{checkpoint}"
 rule find_circuit:
     """Scores of every edge, and the circuit selected from them."""
     input:
-        code=code("circuits.py"),
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
     output:
@@ -22,6 +21,7 @@ rule find_circuit:
     resources:
         **reading("circuits", passes=config["circuits"]["steps"] + 2),
     params:
+        code=code("circuits.py"),
         circuits=section("circuits"),
     script:
         "../scripts/circuits.py"

@@ -21,7 +21,6 @@ CLAIM_TABLES = {
 rule judge_claims:
     """One row a claim and run: published value, ours with its interval, verdict."""
     input:
-        code=code("claims.py"),
         tables=[
             CLAIM_TABLES[name].format(model=m, dataset=d, last=last(m))
             for m, d in RUNS
@@ -38,6 +37,7 @@ rule judge_claims:
     resources:
         **on_tables(),
     params:
+        code=code("claims.py"),
         claims=section("claims"),
         runs=[list(run) for run in RUNS],
         tables=[tables_of(dataset, CLAIM_TABLES) for _, dataset in RUNS],
