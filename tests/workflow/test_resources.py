@@ -88,7 +88,7 @@ def test_a_bigger_model_asks_for_what_it_uses(smoke, make_copy):
     run(copy, *targets, presets=presets)
     bigger = check(copy, planned_jobs(copy, *targets, presets=presets))
     small = check(smoke, planned_jobs(smoke, *targets, presets=[SMOKE]))
-    for rule in ("pretrain", "finetune", "find_circuit", "compare_with_base"):
+    for rule in ("pretrain", "finetune", "find_scores", "compare_with_base"):
         assert bigger[rule][0] > 1.1 * small[rule][0], f"{rule}: no bigger than with the small model"
         assert bigger[rule][1] > 1.1 * small[rule][1], f"{rule}: asks for no more"
 
@@ -106,7 +106,7 @@ def test_a_model_of_unknown_size_is_taken_for_gpt2_small(make_copy):
     (copy.folder / "config" / "sizes.yaml").write_text(yaml.safe_dump(content))
     targets = [f"results/circuits/{name}/newswire/base/circuit.json" for name in models]
     jobs = planned_jobs(copy, *targets, presets=["config/sizes.yaml"])
-    asked = {int(job["mem_mb"]) for job in jobs if job["rule"] == "find_circuit"}
+    asked = {int(job["mem_mb"]) for job in jobs if job["rule"] == "find_scores"}
     assert len(asked) == 1 and 5_000 < asked.pop() < 20_000
 
 
