@@ -53,4 +53,4 @@ def counted_imports() -> Iterator[Imports]:
     try:
         yield counted
     finally:
-        SourceFileLoader.exec_module = load  # type: ignore[method-assign,assignment]
+        SourceFileLoader.exec_module = load  # type: ignore[method-assign]
