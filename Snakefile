@@ -79,7 +79,7 @@ include: "workflow/rules/sequential_figures.smk"
 
 
 rule all:
-    """The whole study: every figure, the claims table, and what the bake-off cost."""
+    """Target: the whole study, and the default: every figure, the claims table, and what the bake-off cost."""
     default_target: True
     input:
         rules.figures.input,

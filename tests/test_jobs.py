@@ -11,14 +11,16 @@ import pytest
 SOURCE = Path(__file__).parent.parent / "src"
 
 
-def run(tmp_path: Path, body: str, threads: int = 3) -> tuple[subprocess.CompletedProcess[str], str]:
+def run(
+    tmp_path: Path, body: str, threads: int = 3, before: str = ""
+) -> tuple[subprocess.CompletedProcess[str], str]:
     """A script whose job block is ``body``, and what its log says."""
     log = tmp_path / "job.log"
     script = tmp_path / "script.py"
     lines = "\n".join("    " + line for line in body.splitlines())
     script.write_text(
         "import logging, os, sys\nfrom rewire.errors import InputError\nfrom rewire.jobs import job\n"
-        f"with job({str(log)!r}, {threads}):\n{lines}\nprint('after')\n"
+        f"{before}with job({str(log)!r}, {threads}):\n{lines}\nprint('after')\n"
     )
     done = subprocess.run(
         [sys.executable, str(script)],
@@ -96,6 +98,21 @@ def test_the_log_ends_with_the_peak_memory(tmp_path: Path, end: str) -> None:
     _, log = run(tmp_path, f"block = bytearray(200_000_000)\ndel block\n{end}")
     peak = re.search(r"rewire.jobs: peak memory (\d+) MB\n$", log)
     assert peak is not None and 200 <= int(peak[1]) < 300
+
+
+@pytest.mark.parametrize("end", ["", "\nraise InputError('bad')"])
+def test_the_log_says_what_was_no_work(tmp_path: Path, end: str) -> None:
+    """A module that takes 0.3 s to load, inside another, is counted once."""
+    (tmp_path / "outer.py").write_text("import inner\n")
+    (tmp_path / "inner.py").write_text("import time\ntime.sleep(0.3)\n")
+    clock = "time.perf_counter()"
+    body = f"begun = {clock}\nimport outer\nprint({clock} - begun)\nimport outer, inner\ntime.sleep(0.2){end}"
+    done, log = run(tmp_path, body, before="import time\ntime.sleep(0.4)\n")
+    found = re.search(r"rewire.jobs: ([\d.]+) s starting, ([\d.]+) s importing, ([\d.]+) s working\n", log)
+    assert found is not None
+    starting, importing, working = map(float, found.groups())
+    assert starting >= 0.4 and working >= 0.2
+    assert 0.3 <= importing <= float(done.stdout.split()[0]) + 0.01
 
 
 def test_the_log_names_the_cluster_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ import errno
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
 from rewire.errors import InputError
 from rewire.memory import peak_memory
+from rewire.startup import age, counted_imports
 
 messages = logging.getLogger("rewire.jobs")
 # what an operating system answers where no program is to blame
@@ -23,10 +25,12 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     """Log to the file ``log``, give numeric libraries ``threads`` threads, end bad input in one line.
 
     Import numeric libraries inside the block: they read the number of threads when they are imported.
-    The log begins with what the job was given and ends with its peak memory, however it ends.
+    The log begins with what the job was given and ends with the wall seconds that it took to start, to import and to work
+    (``benchmarks/overhead.py`` reads them) and its peak memory, however it ends.
     An InputError ends the process with exit code 1 and its message, and so does a file system that is full or read-only;
     any other exception keeps its traceback.
     """
+    started, start = age(), time.perf_counter()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if not sys.stderr.isatty():  # bars of huggingface_hub, transformers and datasets
@@ -39,7 +43,8 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     messages.info("%s", allocation(threads))
     logging.raiseExceptions = False  # a log that takes no more is no reason to fail
     try:
-        yield
+        with counted_imports() as imports:
+            yield
     except InputError as error:
         end(str(error))
     except OSError as error:
@@ -51,6 +56,8 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
         logging.getLogger("rewire").exception("the job failed")
         raise
     finally:
+        work = time.perf_counter() - start - imports.seconds
+        messages.info("%.2f s starting, %.2f s importing, %.2f s working", started, imports.seconds, work)
         messages.info("peak memory %d MB", peak_memory() // 10**6)  # as ``mem_mb`` counts
 
 

@@ -23,7 +23,6 @@ from rewire.circuits.comparison import (
 )
 from rewire.circuits.ensembles import Ensemble, ensemble, packed
 from rewire.circuits.graph import Graph
-from rewire.circuits.selection import Circuit
 
 graphs = st.builds(Graph, st.integers(1, 3), st.integers(1, 3), st.just(8), st.booleans())
 seeds = st.integers(0, 10_000)
@@ -193,7 +192,7 @@ def test_layer_change_sums_over_the_edges_that_a_layer_writes():
     before, after = torch.zeros(graph.mask.shape), torch.zeros(graph.mask.shape)
     m0, m1, logits = 3, 6, graph.n_destinations - 1
     after[m0, logits], after[m1, logits], after[0, logits] = -2.0, 3.0, 9.0  # the embedding is no layer
-    raw, normalised = layer_change(before, after, Circuit(graph.mask, graph, 0))
+    raw, normalised = layer_change(before, after, graph)
     edges = graph.mask.sum(1)
     assert raw.tolist() == [2.0, 3.0]
     assert normalised.tolist() == [2.0 / int(edges[1:4].sum()), 3.0 / int(edges[4:7].sum())]

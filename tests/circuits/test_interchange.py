@@ -78,6 +78,14 @@ def test_scores_file_round_trip_is_exact(folder, level):
     assert equal_circuits(kept, circuit) and kept.requested == circuit.requested
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_scores_alone_come_back_without_a_circuit(folder, level):
+    scores = random_scores(GRAPHS[0], level)
+    interchange.write_scores(scores, None, folder / "scores.safetensors")
+    again, kept = interchange.read_scores(folder / "scores.safetensors")
+    assert same_bits(again.values, scores.values) and again.level == level and kept is None
+
+
 def test_what_attribution_finds_comes_back(case, tmp_path):
     scores = attribution.attribute(case.model, case.pairs)
     circuit = selection.top_n(scores, 20)

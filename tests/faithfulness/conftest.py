@@ -13,7 +13,7 @@ import torch
 from circuits.random_models import save_random_model
 from transformers import AutoModelForCausalLM
 
-from rewire.circuit_stage import find_circuit
+from rewire.circuit_scores import find_scores
 from rewire.models import Model, load
 from rewire.pair_schema import SCHEMA
 from rewire.pairs import TokenPairs, read_pairs
@@ -60,12 +60,11 @@ class Stage:
     def write(self, examples: int, folder: Path, **changes: Any) -> Path:
         """Pairs and scores of ``examples`` examples in ``folder``; ``changes``: of the circuits' settings."""
         write_table(folder / "pairs.parquet", pair_rows(self.folder / "model", examples, 2, seed=0), SCHEMA)
-        find_circuit(
+        find_scores(
             self.folder / "model",
             folder / "pairs.parquet",
             CIRCUITS | changes,
             folder / "scores.safetensors",
-            folder / "circuit.json",
         )
         return folder
 

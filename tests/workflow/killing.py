@@ -15,7 +15,7 @@ from pathlib import Path
 # the script that a job runs -> what is killed with it; every other job is a table or a figure
 KINDS = {
     **dict.fromkeys(("pretrain", "finetune", "lora_tune", "lora_adapter"), "training"),
-    **dict.fromkeys(("circuits", "robustness"), "attribution"),
+    **dict.fromkeys(("circuit_scores", "robustness"), "attribution"),
     "summaries": "generation",
 }
 # seconds after a job's start within which it is killed: starting takes some, and the smoke run's jobs are short

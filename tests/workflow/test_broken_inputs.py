@@ -193,7 +193,7 @@ def test_a_broken_input_is_named_in_one_line(worker: Worker, rule: str, tmp_path
             number += 1
 
 
-BY_DAY = {"write_articles", "find_circuit", "train_adapter", "draw_heads", "judge_claims"}
+BY_DAY = {"write_articles", "find_scores", "train_adapter", "draw_heads", "judge_claims"}
 
 
 @pytest.mark.parametrize("rule", sorted(RULES if NIGHTLY else BY_DAY))

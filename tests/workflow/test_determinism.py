@@ -13,7 +13,7 @@ def test_stages_that_run_again_elsewhere_give_the_same_bytes(clone, finished: Pa
     """Training an adapter, scores, differential analysis, faithfulness, summaries: jobs that nothing else here is made of."""
     targets = [
         f"lora/{CELL}/targeted/seed-1/adapter",
-        f"circuits/{CELL}/lora-standard/circuit.json",
+        f"circuits/{CELL}/lora-standard/scores.safetensors",
         f"differential/{CELL}/step-000010/summary.parquet",
         f"faithfulness/{CELL}/final/curve.parquet",
         f"summaries/{CELL}/final.parquet",

@@ -28,7 +28,7 @@ TRAIN = TRAIN_ONE | {"tune_draw"}
 OF_LANGUAGE = PAIRS | SUMMARIZE | TRAIN | FINETUNE
 OF_CORRUPTIONS = {"measure_pairs", "test_robustness"}
 COMPARE = {"compare_with_base", "compare_with_last"}
-SCORE = {"find_circuit", "evaluate_circuit", "test_circuit", "test_robustness"}
+SCORE = {"find_scores", "evaluate_circuit", "test_circuit", "test_robustness"}
 EVALUATE, CRITERIA, ROBUSTNESS = {"evaluate_circuit"}, {"test_circuit"}, {"test_robustness"}
 EVOLVE = {"compare_circuits"}
 RESAMPLE = EVOLVE | {"compare_adapted_circuits"}
@@ -86,8 +86,8 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     "circuits.steps": (6, SCORE),
     "circuits.grid": ("right", SCORE),
     "circuits.metric": ("kl", SCORE),
-    "circuits.keep_examples": (False, {"find_circuit"}),
-    "circuits.fraction": (0.2, SCORE - EVALUATE),
+    "circuits.keep_examples": (False, {"find_scores"}),
+    "circuits.fraction": (0.2, {"select_circuit", "test_circuit", "test_robustness"}),
     "faithfulness.fractions": ([0.1, 1.0], EVALUATE),
     "faithfulness.random": (21, EVALUATE | CRITERIA),
     "faithfulness.folds": (3, EVALUATE),

@@ -12,7 +12,7 @@ CELL = "small/newswire"
 # every job of the smoke run
 COUNTS = {
     "write_articles": 3, "pretrain": 1, "finetune": 1, "keep_step": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
-    "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_circuit": 8,
+    "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_scores": 8, "select_circuit": 3,
     "evaluate_circuit": 3, "test_circuit": 2, "compare_circuits": 1, "test_robustness": 1, "summarize": 2, "rank_layers": 1,
     "tune_strategy": 5, "train_adapter": 4, "tune_draw": 1, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
     "judge_claims": 1,
@@ -72,9 +72,9 @@ EDITS: dict[str, dict[str, int]] = {
     "src/rewire/summaries.py": jobs(*SUMMARIES),
     "src/rewire/statistics.py": without(  # its intervals rank the layers, by which adapters are placed
         "write_articles pretrain finetune keep_step build_pairs build_continuations measure_pairs summarize "
-        "tune_draw",
+        "tune_draw select_circuit",
         "circuit circuit_evolution",
-        find_circuit=2,
+        find_scores=2,
         **RANKED,
     ),
     "src/rewire/figures/heads.py": jobs("", "heads"),
@@ -101,7 +101,8 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
         without(
             f"{NO_PAIRS} tune_draw",
             compare_with_base=2,
-            find_circuit=4,
+            find_scores=4,
+            select_circuit=2,
             evaluate_circuit=2,
             test_circuit=1,
             summarize=1,
@@ -117,6 +118,13 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
         jobs("measure_pairs test_robustness judge_claims", "pairs robustness claims", build_pairs=1),
     ),
     "differential.top_neurons": (5, jobs("", "neurons")),
+    "circuits.fraction": (
+        0.2,
+        jobs(
+            "select_circuit test_circuit test_robustness judge_claims",
+            "circuit circuit_evolution criteria pairs robustness claims",
+        ),
+    ),
     "faithfulness.knockouts": (2, jobs("test_circuit", "criteria")),
     "robustness.splits": (3, jobs("test_robustness judge_claims", "pairs robustness claims")),
     "evolution.alpha": (
@@ -137,7 +145,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
             tune_strategy=1,
             train_adapter=1,
             summarize_adapter=2,
-            find_circuit=1,
+            find_scores=1,
         ),
     ),
     "lora.strategies.targeted.least": (
@@ -148,7 +156,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
             tune_strategy=1,
             train_adapter=1,
             summarize_adapter=2,
-            find_circuit=1,
+            find_scores=1,
         ),
     ),
     "lora.critical_heads": (3, {}),
@@ -169,7 +177,9 @@ ORDERED = "follow_training compare_circuits judge_claims"  # by the checkpoints'
 
 
 def test_a_checkpoint_more_plans_its_own_jobs_and_what_aggregates(smoke):
-    own = dict.fromkeys(("keep_step", "compare_with_base", "find_circuit", "evaluate_circuit"), 1)
+    own = dict.fromkeys(
+        ("keep_step", "compare_with_base", "find_scores", "select_circuit", "evaluate_circuit"), 1
+    )
     plan = smoke.plan(preset=smoke.preset({"checkpoints.steps": [10, 15]}))
     assert plan.jobs == jobs(ORDERED, BY_STEP) | own
     of_a_checkpoint = [path for path in plan.outputs if "/step-" in path or "/final" in path]

@@ -1,4 +1,4 @@
-"""What jobs ask for: enough and not much more than they were measured to use, on models of two sizes; one GPU at a time."""
+"""What jobs ask for: enough and not much more than they were measured to use, on models of three sizes; one GPU at a time."""
 
 import os
 import re
@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import yaml
+from nightly import NIGHTLY
 
 pytestmark = pytest.mark.xdist_group("smoke")  # shares the finished run
 
@@ -21,6 +22,16 @@ BIGGER = {  # ten million parameters; batches are full. On top of the smoke run
     "checkpoints": {"steps": [2], "training": {"steps": 4}},
     "differential": {"batch_tokens": 1024},
     "circuits": {"batch_tokens": 1024},
+}
+LARGE = BIGGER | {  # forty million
+    "models": {
+        "small": {
+            "architecture": {"n_layer": 12, "n_head": 8, "n_embd": 512, "n_positions": 256},
+            "tokenizer": {"vocabulary": 900},
+            "pretraining": {"steps": 2},
+        }
+    },
+    "checkpoints": {"steps": [1], "training": {"steps": 2}},
 }
 OVERVIEW = re.compile(r"^(?:local)?rule (\w+):\n(.*?)(?=^\S|\Z)", re.M | re.S)
 
@@ -74,9 +85,19 @@ def test_probes_ask_for_what_they_use(probed):
     assert len(check(probed, jobs)) == 13
 
 
-def test_a_bigger_model_asks_for_what_it_uses(smoke, make_copy):
+@pytest.mark.parametrize(
+    "size",
+    [
+        BIGGER,
+        pytest.param(
+            LARGE, marks=pytest.mark.skipif(not NIGHTLY, reason="minutes: REWIRE_NIGHTLY=1 runs it")
+        ),
+    ],
+    ids=["bigger", "large"],
+)
+def test_a_bigger_model_asks_for_what_it_uses(smoke, make_copy, size):
     copy = make_copy("bigger")
-    (copy.folder / "config" / "bigger.yaml").write_text(yaml.safe_dump(BIGGER))
+    (copy.folder / "config" / "bigger.yaml").write_text(yaml.safe_dump(size))
     presets = [SMOKE, "config/bigger.yaml"]
     targets = [
         f"results/{name}"
@@ -88,7 +109,7 @@ def test_a_bigger_model_asks_for_what_it_uses(smoke, make_copy):
     run(copy, *targets, presets=presets)
     bigger = check(copy, planned_jobs(copy, *targets, presets=presets))
     small = check(smoke, planned_jobs(smoke, *targets, presets=[SMOKE]))
-    for rule in ("pretrain", "finetune", "find_circuit", "compare_with_base"):
+    for rule in ("pretrain", "finetune", "find_scores", "compare_with_base"):
         assert bigger[rule][0] > 1.1 * small[rule][0], f"{rule}: no bigger than with the small model"
         assert bigger[rule][1] > 1.1 * small[rule][1], f"{rule}: asks for no more"
 
@@ -106,7 +127,7 @@ def test_a_model_of_unknown_size_is_taken_for_gpt2_small(make_copy):
     (copy.folder / "config" / "sizes.yaml").write_text(yaml.safe_dump(content))
     targets = [f"results/circuits/{name}/newswire/base/circuit.json" for name in models]
     jobs = planned_jobs(copy, *targets, presets=["config/sizes.yaml"])
-    asked = {int(job["mem_mb"]) for job in jobs if job["rule"] == "find_circuit"}
+    asked = {int(job["mem_mb"]) for job in jobs if job["rule"] == "find_scores"}
     assert len(asked) == 1 and 5_000 < asked.pop() < 20_000
 
 

@@ -196,7 +196,7 @@ def test_a_changed_setting_reruns_its_stage(smoke):
     (smoke.folder / "config/changed.yaml").write_text(yaml.safe_dump(content))
     planned = smoke.planned(preset="config/changed.yaml")
     assert planned["summarize"] == 2 and planned["summarize_adapter"] == 10
-    assert not {"pretrain", "finetune", "train_adapter", "find_circuit", "build_pairs"} & set(planned)
+    assert not {"pretrain", "finetune", "train_adapter", "find_scores", "build_pairs"} & set(planned)
 
 
 def test_published_checkpoints_stand_in_for_training(smoke):

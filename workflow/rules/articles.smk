@@ -4,7 +4,6 @@
 rule write_articles:
     """One split of a dataset: id, article, summary."""
     input:
-        code=code("articles.py"),
         file=article_file,
     output:
         "results/articles/{dataset}/{split}.parquet",
@@ -18,6 +17,7 @@ rule write_articles:
     resources:
         **on_tables(held=2000 * MB),
     params:
+        code=code("articles.py"),
         dataset=article_settings,
     script:
         "../scripts/articles.py"

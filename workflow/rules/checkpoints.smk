@@ -8,7 +8,6 @@ KEPT = f"{CELL}/.kept"  # where the fine-tuning puts checkpoints on the way asid
 rule pretrain:
     """A base model from scratch: language modelling on articles alone."""
     input:
-        code=code("pretrain.py"),
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
         tokenizer=tokenizer_files,
@@ -27,6 +26,7 @@ rule pretrain:
     resources:
         **training(lambda wildcards: MODELS[wildcards.model]["pretraining"]),
     params:
+        code=code("pretrain.py"),
         model=base_settings,
         work=f"{CELL}/.pretraining",
     script:
@@ -36,7 +36,6 @@ rule pretrain:
 rule copy_base:
     """A base model from the Hub or a local directory."""
     input:
-        code=code("copy_checkpoint.py"),
         files=base_files,
     output:
         directory(f"{CELL}/base"),
@@ -50,6 +49,7 @@ rule copy_base:
     resources:
         **on_tables(copies=WEIGHTS_READ),
     params:
+        code=code("copy_checkpoint.py"),
         source=base_settings,
     script:
         "../scripts/copy_checkpoint.py"
@@ -58,7 +58,6 @@ rule copy_base:
 rule copy_checkpoint:
     """A published fine-tuned model that stands in for training."""
     input:
-        code=code("copy_checkpoint.py"),
         files=published_files,
     output:
         directory(FOLDER),
@@ -73,6 +72,7 @@ rule copy_checkpoint:
     resources:
         **on_tables(copies=WEIGHTS_READ),
     params:
+        code=code("copy_checkpoint.py"),
         source=lambda wildcards: {
             "allow_pickle": MODELS[wildcards.model].get("allow_pickle", False),
             "path": MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint],
@@ -85,7 +85,6 @@ rule copy_checkpoint:
 rule finetune:
     """Fine-tuning on summaries, to the end; checkpoints on the way are put aside for keep_step."""
     input:
-        code=code("finetune.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
@@ -104,6 +103,7 @@ rule finetune:
     resources:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
+        code=code("finetune.py"),
         training=section("checkpoints", "training"),
         # Snakemake does not track what takes the output: other steps to keep do not train this again
         kept=lambda wildcards, output: sorted(STEPS),
@@ -117,7 +117,6 @@ rule finetune:
 rule keep_step:
     """A checkpoint on the way: what the fine-tuning put aside or, for a step added since, the same training up to it."""
     input:
-        code=code("checkpoint_step.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         trained=f"{CELL}/training.parquet",
@@ -134,6 +133,7 @@ rule keep_step:
     resources:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
+        code=code("checkpoint_step.py"),
         training=section("checkpoints", "training"),
         step=lambda wildcards: STEP_OF[wildcards.checkpoint],
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],

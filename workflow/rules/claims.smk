@@ -29,7 +29,6 @@ def claims_of(stage=None):
 rule judge_claims:
     """One row a claim and run: published value, ours with its interval, verdict."""
     input:
-        code=code("claims.py"),
         tables=[
             CLAIM_TABLES[name].format(model=m, dataset=d, last=last(m))
             for m, d in RUNS
@@ -46,6 +45,7 @@ rule judge_claims:
     resources:
         **on_tables(),
     params:
+        code=code("claims.py"),
         claims=claims_of(),
         runs=[list(run) for run in RUNS],
         tables=[tables_of(dataset, CLAIM_TABLES) for _, dataset in RUNS],

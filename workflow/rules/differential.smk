@@ -31,7 +31,6 @@ THREE_WAY_RUNS = SUMMARIZING if "standard" in STRATEGIES else []
 rule compare_with_base:
     """Per layer, head and neuron, example by example and in sum."""
     input:
-        code=code("differential.py"),
         base=f"{CELL}/base",
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
@@ -47,6 +46,7 @@ rule compare_with_base:
     resources:
         **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
+        code=code("differential.py"),
         differential=MEASURING,
     script:
         "../scripts/differential.py"
@@ -55,7 +55,6 @@ rule compare_with_base:
 rule compare_with_last:
     """The same for a LoRA model against the fine-tuned checkpoint."""
     input:
-        code=code("differential.py"),
         base=lambda wildcards: FOLDER.format(
             **wildcards, checkpoint=last(wildcards.model)
         ),
@@ -73,6 +72,7 @@ rule compare_with_last:
     resources:
         **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
+        code=code("differential.py"),
         differential=MEASURING,
     script:
         "../scripts/differential.py"
@@ -81,7 +81,6 @@ rule compare_with_last:
 rule follow_training:
     """Every measure against the training step."""
     input:
-        code=code("trajectories.py"),
         summary=of_checkpoints(f"{DIFFERENTIAL}/summary.parquet", tuned),
         neurons=of_checkpoints(f"{DIFFERENTIAL}/neurons.parquet", tuned),
         weights=of_checkpoints(f"{DIFFERENTIAL}/weights.parquet", tuned),
@@ -100,6 +99,7 @@ rule follow_training:
     resources:
         **on_tables(),
     params:
+        code=code("trajectories.py"),
         checkpoints=lambda wildcards: tuned(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
     script:
@@ -109,7 +109,6 @@ rule follow_training:
 rule compare_three_ways:
     """Base, fine-tuned and LoRA model side by side."""
     input:
-        code=code("three_way.py"),
         finetuned=last_checkpoint(EXAMPLES),
         lora=of_checkpoints(EXAMPLES, lambda model: [LORA_STANDARD]),
         between=BETWEEN,
@@ -123,6 +122,7 @@ rule compare_three_ways:
     resources:
         **on_tables(),
     params:
+        code=code("three_way.py"),
         permutations=config["differential"]["permutations"],
     script:
         "../scripts/three_way.py"

@@ -9,7 +9,6 @@ EDGE_CENTRIC = "results/evolution/{model}/{dataset}-edge_centric.parquet"
 rule compare_circuits:
     """Every checkpoint's circuit against the previous one's and the base's, beside the noise floor."""
     input:
-        code=code("evolution.py"),
         scores=of_checkpoints(f"{CIRCUIT}/scores.safetensors"),
     output:
         circuits=EVOLUTION,
@@ -26,6 +25,7 @@ rule compare_circuits:
     resources:
         **on_tables(circuits=max(map(len, map(checkpoints, MODELS))), minutes=240),
     params:
+        code=code("evolution.py"),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
         evolution=section("evolution"),

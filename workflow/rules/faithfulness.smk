@@ -14,7 +14,6 @@ CIRCUITS_JUDGED = (
 rule evaluate_circuit:
     """The circuit and its nulls at every fraction of edges, and the areas under their curves."""
     input:
-        code=code("faithfulness.py"),
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
         other_task=lambda wildcards: (
@@ -34,6 +33,7 @@ rule evaluate_circuit:
     resources:
         **reading("faithfulness", passes=CIRCUITS_JUDGED),
     params:
+        code=code("faithfulness.py"),
         circuits=section(
             "circuits", "method", "steps", "grid", "metric", "batch_tokens"
         ),
@@ -47,7 +47,6 @@ rule evaluate_circuit:
 rule test_circuit:
     """Necessity, completeness and minimality of the circuit."""
     input:
-        code=code("faithfulness_criteria.py"),
         checkpoint=FOLDER,
         pairs=CLEAN_PAIRS,
         scores=f"{CIRCUIT}/scores.safetensors",
@@ -63,6 +62,7 @@ rule test_circuit:
     resources:
         **reading("faithfulness", passes=config["faithfulness"]["dropped_edges"] + 100),
     params:
+        code=code("faithfulness_criteria.py"),
         circuits=section(
             "circuits", "method", "steps", "grid", "metric", "fraction", "batch_tokens"
         ),

@@ -29,7 +29,6 @@ FIGURES = [
 rule draw_training:
     """Losses, learning rate and gradient norm of the fine-tuning."""
     input:
-        code=code("figure_training.py"),
         table=f"{CELL}/training.parquet",
     output:
         **reported("training", "Training"),
@@ -41,6 +40,7 @@ rule draw_training:
     resources:
         **on_tables(),
     params:
+        code=code("figure_training.py"),
         title=title,
     script:
         "../scripts/figure_training.py"
@@ -49,7 +49,6 @@ rule draw_training:
 rule draw_pairs:
     """How much each corruption hurts, and how far the circuits agree that they give."""
     input:
-        code=code("figure_pairs.py"),
         effects="results/pairs/{model}/{dataset}/effect.parquet",
         agreement=AGREEMENT,
     output:
@@ -62,6 +61,7 @@ rule draw_pairs:
     resources:
         **on_tables(),
     params:
+        code=code("figure_pairs.py"),
         title=title,
     script:
         "../scripts/figure_pairs.py"
@@ -70,7 +70,6 @@ rule draw_pairs:
 rule draw_layers:
     """What changes in which layer, over the checkpoints."""
     input:
-        code=code("figure_layers.py"),
         summaries=of_checkpoints(f"{DIFFERENTIAL}/summary.parquet", tuned),
     output:
         **reported("layers", "Differential"),
@@ -82,6 +81,7 @@ rule draw_layers:
     resources:
         **on_tables(),
     params:
+        code=code("figure_layers.py"),
         title=title,
         checkpoints=lambda wildcards: tuned(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
@@ -92,7 +92,6 @@ rule draw_layers:
 rule draw_heads:
     """Change and divergence of every head's attention, at the last checkpoint."""
     input:
-        code=code("figure_heads.py"),
         summary=last_checkpoint(f"{DIFFERENTIAL}/summary.parquet"),
     output:
         **reported("heads", "Differential"),
@@ -104,6 +103,7 @@ rule draw_heads:
     resources:
         **on_tables(),
     params:
+        code=code("figure_heads.py"),
         title=title,
         checkpoint=lambda wildcards: last(wildcards.model),
     script:
@@ -113,7 +113,6 @@ rule draw_heads:
 rule draw_neurons:
     """Which MLP neurons changed, at the last checkpoint."""
     input:
-        code=code("figure_neurons.py"),
         neurons=last_checkpoint(f"{DIFFERENTIAL}/neurons.parquet"),
     output:
         **reported("neurons", "Differential"),
@@ -125,6 +124,7 @@ rule draw_neurons:
     resources:
         **on_tables(),
     params:
+        code=code("figure_neurons.py"),
         title=title,
         checkpoint=lambda wildcards: last(wildcards.model),
         top=config["differential"]["top_neurons"],
@@ -135,7 +135,6 @@ rule draw_neurons:
 rule draw_trajectories:
     """Every measure of the differential analysis against the training step."""
     input:
-        code=code("figure_trajectories.py"),
         table=TRAJECTORIES,
     output:
         **reported("trajectories", "Differential"),
@@ -147,6 +146,7 @@ rule draw_trajectories:
     resources:
         **on_tables(),
     params:
+        code=code("figure_trajectories.py"),
         title=title,
     script:
         "../scripts/figure_trajectories.py"
@@ -155,7 +155,6 @@ rule draw_trajectories:
 rule draw_three_way:
     """Base, fine-tuned and LoRA model side by side."""
     input:
-        code=code("figure_three_way.py"),
         table=THREE_WAY,
     output:
         **reported("three_way", "Differential"),
@@ -167,6 +166,7 @@ rule draw_three_way:
     resources:
         **on_tables(),
     params:
+        code=code("figure_three_way.py"),
         title=title,
     script:
         "../scripts/figure_three_way.py"
@@ -175,7 +175,6 @@ rule draw_three_way:
 rule draw_faithfulness:
     """Faithfulness against circuit size, with random circuits and another task's circuit."""
     input:
-        code=code("figure_faithfulness.py"),
         tables=of_checkpoints(FAITHFULNESS),
     output:
         **reported("faithfulness", "Faithfulness"),
@@ -187,6 +186,7 @@ rule draw_faithfulness:
     resources:
         **on_tables(),
     params:
+        code=code("figure_faithfulness.py"),
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
@@ -197,7 +197,6 @@ rule draw_faithfulness:
 rule draw_areas:
     """CPR and CMD over the checkpoints."""
     input:
-        code=code("figure_areas.py"),
         tables=of_checkpoints(AREAS),
     output:
         **reported("areas", "Faithfulness"),
@@ -209,6 +208,7 @@ rule draw_areas:
     resources:
         **on_tables(),
     params:
+        code=code("figure_areas.py"),
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
@@ -219,7 +219,6 @@ rule draw_areas:
 rule draw_criteria:
     """Necessity, completeness and minimality of the base's and the last checkpoint's circuit."""
     input:
-        code=code("figure_criteria.py"),
         tables=of_checkpoints(CRITERIA, lambda model: ["base", last(model)]),
     output:
         **reported("criteria", "Faithfulness"),
@@ -231,6 +230,7 @@ rule draw_criteria:
     resources:
         **on_tables(),
     params:
+        code=code("figure_criteria.py"),
         title=title,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
     script:
@@ -240,7 +240,6 @@ rule draw_criteria:
 rule draw_evolution:
     """What is left of the circuit, beside the noise floor and random circuits."""
     input:
-        code=code("figure_evolution.py"),
         table=EVOLUTION_CHANGES,
     output:
         **reported("evolution", "Evolution"),
@@ -252,6 +251,7 @@ rule draw_evolution:
     resources:
         **on_tables(),
     params:
+        code=code("figure_evolution.py"),
         title=title,
     script:
         "../scripts/figure_evolution.py"
@@ -260,7 +260,6 @@ rule draw_evolution:
 rule draw_evolution_layers:
     """Edges born and lost, and between which layers."""
     input:
-        code=code("figure_evolution_layers.py"),
         circuits=EVOLUTION,
         layers=EVOLUTION_LAYERS,
     output:
@@ -273,6 +272,7 @@ rule draw_evolution_layers:
     resources:
         **on_tables(),
     params:
+        code=code("figure_evolution_layers.py"),
         title=title,
     script:
         "../scripts/figure_evolution_layers.py"
@@ -281,7 +281,6 @@ rule draw_evolution_layers:
 rule draw_edge_centric:
     """Whether edges change more than nodes."""
     input:
-        code=code("figure_edge_centric.py"),
         table=EDGE_CENTRIC,
     output:
         **reported("edge_centric", "Evolution"),
@@ -293,6 +292,7 @@ rule draw_edge_centric:
     resources:
         **on_tables(),
     params:
+        code=code("figure_edge_centric.py"),
         title=title,
     script:
         "../scripts/figure_edge_centric.py"
@@ -301,7 +301,6 @@ rule draw_edge_centric:
 rule draw_circuit_evolution:
     """The circuit of every checkpoint, side by side."""
     input:
-        code=code("figure_circuit_evolution.py"),
         circuits=of_checkpoints(f"{CIRCUIT}/circuit.json"),
     output:
         **reported("circuit_evolution", "Evolution"),
@@ -313,6 +312,7 @@ rule draw_circuit_evolution:
     resources:
         **on_tables(),
     params:
+        code=code("figure_circuit_evolution.py"),
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
         steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
@@ -323,7 +323,6 @@ rule draw_circuit_evolution:
 rule draw_robustness:
     """How far circuits agree under other examples and noise, and how often resamples find each edge."""
     input:
-        code=code("figure_robustness.py"),
         agreement=AGREEMENT,
         edges=INCLUSION,
     output:
@@ -336,6 +335,7 @@ rule draw_robustness:
     resources:
         **on_tables(),
     params:
+        code=code("figure_robustness.py"),
         title=title,
     script:
         "../scripts/figure_robustness.py"
@@ -344,7 +344,6 @@ rule draw_robustness:
 rule draw_circuit:
     """The last checkpoint's circuit."""
     input:
-        code=code("figure_circuit.py"),
         circuit=of_checkpoints(f"{CIRCUIT}/circuit.json", lambda model: [last(model)]),
     output:
         **reported("circuit", "Circuits"),
@@ -356,6 +355,7 @@ rule draw_circuit:
     resources:
         **on_tables(),
     params:
+        code=code("figure_circuit.py"),
         title=title,
     script:
         "../scripts/figure_circuit.py"
@@ -364,7 +364,6 @@ rule draw_circuit:
 rule draw_bakeoff:
     """ROUGE and facts of every LoRA strategy, and their difference from the standard one."""
     input:
-        code=code("figure_bakeoff.py"),
         bakeoff=BAKEOFF,
         runs=BAKEOFF_RUNS,
     output:
@@ -377,6 +376,7 @@ rule draw_bakeoff:
     resources:
         **on_tables(),
     params:
+        code=code("figure_bakeoff.py"),
         title=title,
     script:
         "../scripts/figure_bakeoff.py"
@@ -385,7 +385,6 @@ rule draw_bakeoff:
 rule draw_bakeoff_losses:
     """Validation loss of every LoRA strategy against the training step, and how its learning rate was tuned."""
     input:
-        code=code("figure_bakeoff_losses.py"),
         bakeoff=BAKEOFF,
         runs=BAKEOFF_RUNS,
         adapters=of_contest(f"{TRAINED_RUN}/adapter"),
@@ -404,6 +403,7 @@ rule draw_bakeoff_losses:
     resources:
         **on_tables(),
     params:
+        code=code("figure_bakeoff_losses.py"),
         title=title,
         runs=CONTEST,
     script:
@@ -413,7 +413,6 @@ rule draw_bakeoff_losses:
 rule draw_bakeoff_parameters:
     """Quality of every LoRA strategy against its trainable parameters."""
     input:
-        code=code("figure_bakeoff_parameters.py"),
         bakeoff=BAKEOFF,
         runs=BAKEOFF_RUNS,
     output:
@@ -426,6 +425,7 @@ rule draw_bakeoff_parameters:
     resources:
         **on_tables(),
     params:
+        code=code("figure_bakeoff_parameters.py"),
         title=title,
     script:
         "../scripts/figure_bakeoff_parameters.py"
@@ -434,7 +434,6 @@ rule draw_bakeoff_parameters:
 rule draw_bakeoff_circuits:
     """The circuits that LoRA ends in, beside those of base and full fine-tuning."""
     input:
-        code=code("figure_bakeoff_circuits.py"),
         table=ADAPTER_CIRCUITS,
     output:
         **reported("bakeoff_circuits", "LoRA"),
@@ -446,6 +445,7 @@ rule draw_bakeoff_circuits:
     resources:
         **on_tables(),
     params:
+        code=code("figure_bakeoff_circuits.py"),
         title=title,
     script:
         "../scripts/figure_bakeoff_circuits.py"
@@ -454,7 +454,6 @@ rule draw_bakeoff_circuits:
 rule draw_claims:
     """The table of claims as a picture."""
     input:
-        code=code("figure_claims.py"),
         table="results/claims.parquet",
     output:
         png=report(
@@ -471,6 +470,8 @@ rule draw_claims:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("figure_claims.py"),
     script:
         "../scripts/figure_claims.py"
 

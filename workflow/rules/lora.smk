@@ -56,7 +56,6 @@ def rate_chosen(wildcards):
 rule rank_layers:
     """How much each layer and head changed in fine-tuning, by the differential analysis and by the circuit."""
     input:
-        code=code("lora_criticality.py"),
         differential=last_checkpoint(f"{DIFFERENTIAL}/critical_layers.parquet"),
         before="results/circuits/{model}/{dataset}/base/scores.safetensors",
         after=last_checkpoint(f"{CIRCUIT}/scores.safetensors"),
@@ -69,6 +68,8 @@ rule rank_layers:
     threads: 1
     resources:
         **on_tables(circuits=2),
+    params:
+        code=code("lora_criticality.py"),
     script:
         "../scripts/lora_criticality.py"
 
@@ -76,7 +77,6 @@ rule rank_layers:
 rule tune_strategy:
     """The first seed at every learning rate of the grid; the best by validation loss is kept."""
     input:
-        code=code("lora_tune.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
@@ -99,6 +99,7 @@ rule tune_strategy:
             runs=len(config["lora"]["learning_rates"]),
         ),
     params:
+        code=code("lora_tune.py"),
         lora=lora_settings,
         seed=SEEDS[0],
         draw=0,
@@ -111,7 +112,6 @@ rule tune_strategy:
 rule tune_draw:
     """A later seed of a strategy whose layers are drawn: another adapter, so it has learning rates of its own."""
     input:
-        code=code("lora_tune.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
@@ -136,6 +136,7 @@ rule tune_draw:
             runs=len(config["lora"]["learning_rates"]),
         ),
     params:
+        code=code("lora_tune.py"),
         lora=lora_settings,
         seed=lambda wildcards: int(wildcards.seed),
         draw=lambda wildcards: seeds_of(wildcards.strategy).index(int(wildcards.seed)),
@@ -148,7 +149,6 @@ rule tune_draw:
 rule train_adapter:
     """One strategy, one seed, at the learning rate that was tuned: a PEFT adapter, its training table and its plan."""
     input:
-        code=code("lora_adapter.py"),
         base=f"{CELL}/base",
         train="results/articles/{dataset}/train.parquet",
         validation="results/articles/{dataset}/validation.parquet",
@@ -170,6 +170,7 @@ rule train_adapter:
     resources:
         **training(lambda wildcards: config["lora"]["training"]),
     params:
+        code=code("lora_adapter.py"),
         lora=rate_chosen,
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=f"{TRAINED_RUN}/.training",
@@ -180,7 +181,6 @@ rule train_adapter:
 rule summarize_adapter:
     """Summaries by the trained model and their measures."""
     input:
-        code=code("summaries.py"),
         checkpoint=f"{CELL}/base",
         adapter=f"{TRAINED_RUN}/adapter",
         articles=HELD_OUT,
@@ -196,6 +196,7 @@ rule summarize_adapter:
     resources:
         **generating(),
     params:
+        code=code("summaries.py"),
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
     script:
@@ -205,7 +206,6 @@ rule summarize_adapter:
 rule hold_bakeoff:
     """Every strategy's measures with intervals, against standard and random."""
     input:
-        code=code("bakeoff.py"),
         summaries=of_contest(f"{TRAINED_RUN}/summaries.parquet"),
         adapters=of_contest(f"{TRAINED_RUN}/adapter"),
         base="results/summaries/{model}/{dataset}/base.parquet",
@@ -220,6 +220,7 @@ rule hold_bakeoff:
     resources:
         **on_tables(),
     params:
+        code=code("bakeoff.py"),
         runs=CONTEST,
         alpha=config["lora"]["alpha"],
     script:
@@ -229,7 +230,6 @@ rule hold_bakeoff:
 rule add_costs:
     """Seconds and peak memory of every training run: no result, since no two runs of it are alike."""
     input:
-        code=code("lora_costs.py"),
         tuning=expand(
             "logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv",
             strategy=STRATEGIES,
@@ -255,6 +255,8 @@ rule add_costs:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("lora_costs.py"),
     script:
         "../scripts/lora_costs.py"
 
@@ -262,7 +264,6 @@ rule add_costs:
 rule compare_adapted_circuits:
     """Whether LoRA ends in the circuit of full fine-tuning: every strategy's circuit against base, last and one another."""
     input:
-        code=code("lora_circuits.py"),
         base="results/circuits/{model}/{dataset}/base/scores.safetensors",
         last=last_checkpoint(f"{CIRCUIT}/scores.safetensors"),
         adapted=expand(
@@ -280,6 +281,7 @@ rule compare_adapted_circuits:
     resources:
         **on_tables(circuits=2 + len(STRATEGIES), minutes=240),
     params:
+        code=code("lora_circuits.py"),
         models=lambda wildcards: ["base", last(wildcards.model), *STRATEGIES],
         evolution=section("evolution", "fraction", "random", "resamples", "seed"),
     script:

@@ -7,7 +7,6 @@ CONTINUATION = "results/pairs/{model}/{dataset}/continuation.parquet"
 rule build_pairs:
     """Articles with their salient (or other) sentences replaced token for token."""
     input:
-        code=code("pairs.py"),
         articles=f"results/articles/{{dataset}}/{config['pairs']['split']}.parquet",
         base=f"{CELL}/base",
     output:
@@ -22,6 +21,7 @@ rule build_pairs:
     resources:
         **on_tables(),
     params:
+        code=code("pairs.py"),
         task="summary",
         corruption=lambda wildcards: wildcards.corruption,
         pairs=section("pairs", "examples", "salience", "noise_share", "seed"),
@@ -33,7 +33,6 @@ rule build_pairs:
 rule build_continuations:
     """Another task on the same articles: their last sentence, the sentences nearest to it masked."""
     input:
-        code=code("pairs.py"),
         articles=f"results/articles/{{dataset}}/{config['pairs']['split']}.parquet",
         base=f"{CELL}/base",
     output:
@@ -46,6 +45,7 @@ rule build_continuations:
     resources:
         **on_tables(),
     params:
+        code=code("pairs.py"),
         task="continuation",
         corruption="mask",
         pairs=section("pairs", "examples", "salience", "noise_share", "seed"),
@@ -57,7 +57,6 @@ rule build_continuations:
 rule measure_pairs:
     """NLL of the summary on clean and corrupted articles, for the base and the last checkpoint."""
     input:
-        code=code("pair_effect.py"),
         pairs=expand(PAIRS, corruption=CORRUPTIONS, allow_missing=True),
         checkpoints=of_checkpoints(FOLDER, lambda model: ["base", last(model)]),
     output:
@@ -72,6 +71,7 @@ rule measure_pairs:
     resources:
         **reading("circuits", passes=4 * len(CORRUPTIONS)),
     params:
+        code=code("pair_effect.py"),
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
     script:

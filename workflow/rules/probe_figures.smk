@@ -4,7 +4,6 @@
 rule draw_probe_positions:
     """What each layer and token recovers."""
     input:
-        code=code("figure_probe_positions.py"),
         prompts=f"{PROBES}/prompts.parquet",
         patches=f"{PROBES}/patches.parquet",
     output:
@@ -17,6 +16,7 @@ rule draw_probe_positions:
     resources:
         **on_tables(),
     params:
+        code=code("figure_probe_positions.py"),
         title=probe_title,
     script:
         "../scripts/figure_probe_positions.py"
@@ -25,7 +25,6 @@ rule draw_probe_positions:
 rule draw_probe_heads:
     """What each head recovers by its output, queries, keys, values and attention."""
     input:
-        code=code("figure_probe_heads.py"),
         summary=f"{PROBES}/summary.parquet",
     output:
         **probed("heads"),
@@ -37,6 +36,7 @@ rule draw_probe_heads:
     resources:
         **on_tables(),
     params:
+        code=code("figure_probe_heads.py"),
         title=probe_title,
     script:
         "../scripts/figure_probe_heads.py"
@@ -45,7 +45,6 @@ rule draw_probe_heads:
 rule draw_probe_neurons:
     """What each neuron recovers, against what it adds to the logits directly."""
     input:
-        code=code("figure_probe_neurons.py"),
         neurons=f"{PROBES}/neurons.parquet",
     output:
         **probed("neurons"),
@@ -57,6 +56,7 @@ rule draw_probe_neurons:
     resources:
         **on_tables(),
     params:
+        code=code("figure_probe_neurons.py"),
         title=probe_title,
     script:
         "../scripts/figure_probe_neurons.py"
@@ -65,7 +65,6 @@ rule draw_probe_neurons:
 rule draw_probe_logits:
     """Logit lens and direct logit attribution by layer, component and head."""
     input:
-        code=code("figure_probe_logits.py"),
         readings=f"{PROBES}/readings.parquet",
     output:
         **probed("logits"),
@@ -77,6 +76,7 @@ rule draw_probe_logits:
     resources:
         **on_tables(),
     params:
+        code=code("figure_probe_logits.py"),
         title=probe_title,
     script:
         "../scripts/figure_probe_logits.py"
@@ -85,7 +85,6 @@ rule draw_probe_logits:
 rule draw_probe_attention:
     """Where the leading heads look, and what that would add."""
     input:
-        code=code("figure_probe_attention.py"),
         readings=f"{PROBES}/readings.parquet",
         summary=f"{PROBES}/summary.parquet",
     output:
@@ -98,6 +97,7 @@ rule draw_probe_attention:
     resources:
         **on_tables(),
     params:
+        code=code("figure_probe_attention.py"),
         title=probe_title,
     script:
         "../scripts/figure_probe_attention.py"
@@ -106,7 +106,6 @@ rule draw_probe_attention:
 rule draw_probe_pairings:
     """Which groups of prompts use the same parts."""
     input:
-        code=code("figure_probe_pairings.py"),
         summary=f"{PROBES}/summary.parquet",
         pairings=f"{PROBES}/pairings.parquet",
     output:
@@ -119,6 +118,7 @@ rule draw_probe_pairings:
     resources:
         **on_tables(),
     params:
+        code=code("figure_probe_pairings.py"),
         title=probe_title,
     script:
         "../scripts/figure_probe_pairings.py"
@@ -127,7 +127,6 @@ rule draw_probe_pairings:
 rule draw_cross_study:
     """What base and last checkpoint recover with each other's activations, on a study's prompts."""
     input:
-        code=code("figure_cross_model.py"),
         summary=f"{CROSS_STUDY}/summary.parquet",
     output:
         **shown(
@@ -141,6 +140,7 @@ rule draw_cross_study:
     resources:
         **on_tables(),
     params:
+        code=code("figure_cross_model.py"),
         title=lambda wildcards: f"{wildcards.study}, {title(wildcards)}",
     script:
         "../scripts/figure_cross_model.py"
@@ -149,7 +149,6 @@ rule draw_cross_study:
 rule draw_cross_pairs:
     """The same on the clean articles of the pairs."""
     input:
-        code=code("figure_cross_model.py"),
         summary=f"{CROSS_PAIRS}/summary.parquet",
     output:
         **shown(f"{DRAWN_CROSS}-pairs", "cross_pairs", figure="cross-model, pairs"),
@@ -161,6 +160,7 @@ rule draw_cross_pairs:
     resources:
         **on_tables(),
     params:
+        code=code("figure_cross_model.py"),
         title=lambda wildcards: f"pairs, {title(wildcards)}",
     script:
         "../scripts/figure_cross_model.py"

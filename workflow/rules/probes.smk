@@ -14,7 +14,6 @@ CROSSING = ordered(config["probes"]["cross_model"] | section("probes", "batch_to
 rule patch_study:
     """Every site of every layer, set to its value in the clean run."""
     input:
-        code=code("probes_patches.py"),
         checkpoint=FOLDER,
         study=study_file,
     output:
@@ -32,6 +31,7 @@ rule patch_study:
     resources:
         **reading("probes", passes=200, kept=FORWARD),
     params:
+        code=code("probes_patches.py"),
         probes=probing(
             "components", "heads", "batch_tokens", of_study=["head_positions"]
         ),
@@ -42,7 +42,6 @@ rule patch_study:
 rule patch_neurons:
     """Every neuron of chosen layers, patched alone."""
     input:
-        code=code("probes_neurons.py"),
         checkpoint=FOLDER,
         study=study_file,
     output:
@@ -58,6 +57,7 @@ rule patch_neurons:
     resources:
         **reading("probes", passes=1000, kept=FORWARD),
     params:
+        code=code("probes_neurons.py"),
         probes=probing("top", "tokens", "batch_tokens", of_study=["layers", "position"]),
     script:
         "../scripts/probes_neurons.py"
@@ -66,7 +66,6 @@ rule patch_neurons:
 rule read_study:
     """Direct attribution, logit lens, attention and baselines; the leading heads read closely."""
     input:
-        code=code("probes_readings.py"),
         checkpoint=FOLDER,
         study=study_file,
         patches=f"{PROBES}/summary.parquet",
@@ -83,6 +82,7 @@ rule read_study:
     resources:
         **reading("probes", passes=4, kept=FORWARD),
     params:
+        code=code("probes_readings.py"),
         probes=probing("top_heads", "keys", "batch_tokens", of_study=["labels"]),
     script:
         "../scripts/probes_readings.py"
@@ -91,7 +91,6 @@ rule read_study:
 rule cross_study:
     """The base with the last checkpoint's activations and back, on a study's prompts."""
     input:
-        code=code("probes_cross_study.py"),
         base=f"{CELL}/base",
         finetuned=last_checkpoint(FOLDER),
         study=study_file,
@@ -108,6 +107,7 @@ rule cross_study:
     resources:
         **reading("probes", passes=200, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
+        code=code("probes_cross_study.py"),
         probes=CROSSING,
     script:
         "../scripts/probes_cross_study.py"
@@ -116,7 +116,6 @@ rule cross_study:
 rule cross_pairs:
     """The same on the clean articles of the pairs."""
     input:
-        code=code("probes_cross_pairs.py"),
         base=f"{CELL}/base",
         finetuned=last_checkpoint(FOLDER),
         pairs=CLEAN_PAIRS,
@@ -133,6 +132,7 @@ rule cross_pairs:
     resources:
         **reading("probes", passes=200, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
+        code=code("probes_cross_pairs.py"),
         probes=CROSSING,
     script:
         "../scripts/probes_cross_pairs.py"

@@ -10,7 +10,6 @@ rule test_robustness:
     """Circuits of the base, the last checkpoint and a model with random weights, under resampled examples, noise and
     every corruption."""
     input:
-        code=code("robustness.py"),
         checkpoints=of_checkpoints(FOLDER, lambda model: ["base", last(model)]),
         pairs=expand(PAIRS, corruption=CORRUPTIONS, allow_missing=True),
     output:
@@ -26,6 +25,7 @@ rule test_robustness:
     resources:
         **reading("circuits", passes=CIRCUITS_FOUND * config["circuits"]["steps"]),
     params:
+        code=code("robustness.py"),
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
         corruption=config["circuits"]["corruption"],

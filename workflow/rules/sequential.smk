@@ -170,7 +170,6 @@ PASSES = (len(KEPT_STEPS) + 1) * (config["circuits"]["steps"] + SECTION["random"
 rule pretrain_on_tasks:
     """A base model from scratch: answers of other tasks, and bare prompts of those that follow."""
     input:
-        code=code("sequential_base.py"),
         tokenizer=tokenizer_files,
     output:
         folder=directory(f"{OF_MODEL}/base"),
@@ -187,6 +186,7 @@ rule pretrain_on_tasks:
     resources:
         **training_stage(),
     params:
+        code=code("sequential_base.py"),
         model=base_settings,
         tasks=sorted(every_task(SECTION)),
         sequential=section("sequential", "base", "numbers", "rows", "seed"),
@@ -198,7 +198,6 @@ rule pretrain_on_tasks:
 rule copy_sequential_base:
     """A base model from the Hub or a local directory."""
     input:
-        code=code("copy_checkpoint.py"),
         files=base_files,
     output:
         directory(f"{OF_MODEL}/base"),
@@ -212,6 +211,7 @@ rule copy_sequential_base:
     resources:
         **on_tables(copies=WEIGHTS_READ),
     params:
+        code=code("copy_checkpoint.py"),
         source=base_settings,
     script:
         "../scripts/copy_checkpoint.py"
@@ -220,7 +220,6 @@ rule copy_sequential_base:
 rule write_task:
     """Prompts of one task with answers, and the same with an operand replaced: one table a split."""
     input:
-        code=code("sequential_task.py"),
         base=f"{OF_MODEL}/base",
     output:
         **{split: TASK_SPLIT.replace("{split}", split) for split in SPLITS},
@@ -236,6 +235,7 @@ rule write_task:
     resources:
         **on_tables(),
     params:
+        code=code("sequential_task.py"),
         sequential=section("sequential", "rows", "numbers", "seed"),
     script:
         "../scripts/sequential_task.py"
@@ -244,7 +244,6 @@ rule write_task:
 rule write_summarization:
     """Articles and their summaries as a task like the others: one split."""
     input:
-        code=code("pairs.py"),
         articles=lambda wildcards: "results/articles/{dataset}/{split}.parquet".format(
             dataset=ARTICLES["dataset"], split=wildcards.split
         ),
@@ -261,6 +260,7 @@ rule write_summarization:
     resources:
         **on_tables(),
     params:
+        code=code("pairs.py"),
         task="summary",
         corruption=lambda wildcards: ARTICLES["corruption"],
         pairs=lambda wildcards: ordered(
@@ -275,7 +275,6 @@ rule write_summarization:
 rule train_task:
     """One task, or several together, from the base: the weights at every step that is kept."""
     input:
-        code=code("sequential_train.py"),
         start=f"{OF_MODEL}/base",
         train=task_tables("train", lambda run: run.trained),
         validation=task_tables("validation", lambda run: run.trained),
@@ -294,6 +293,7 @@ rule train_task:
     resources:
         **training_stage(),
     params:
+        code=code("sequential_train.py"),
         sequential=stage_settings,
         variant=None,
         checkpoint="",
@@ -305,7 +305,6 @@ rule train_task:
 rule train_second_task:
     """A second task on the model that has learned the first."""
     input:
-        code=code("sequential_train.py"),
         base=f"{OF_MODEL}/base",
         start=of_single(f"{OF_RUN}/checkpoints", 0),
         train=task_tables("train", lambda run: run.trained),
@@ -326,6 +325,7 @@ rule train_second_task:
     resources:
         **training_stage(),
     params:
+        code=code("sequential_train.py"),
         sequential=stage_settings,
         variant=variant_of,
         checkpoint=LAST_STEP,
@@ -338,7 +338,6 @@ rule train_second_task:
 rule measure_task:
     """Circuits, accuracy and change of every checkpoint of a run from the base."""
     input:
-        code=code("sequential_measures.py"),
         start=f"{OF_MODEL}/base",
         checkpoints=f"{OF_RUN}/checkpoints",
         validation=task_tables("validation", lambda run: run.tasks),
@@ -358,6 +357,7 @@ rule measure_task:
     resources:
         **measuring_run(PASSES),
     params:
+        code=code("sequential_measures.py"),
         run=described_run,
         steps=KEPT_STEPS,
         sequential=measuring(),
@@ -368,7 +368,6 @@ rule measure_task:
 rule measure_second_task:
     """The same of both tasks after a second stage, and the circuits of each on the other."""
     input:
-        code=code("sequential_second.py"),
         base=f"{OF_MODEL}/base",
         start=of_single(f"{OF_RUN}/checkpoints", 0),
         checkpoints=f"{OF_RUN}/checkpoints",
@@ -393,6 +392,7 @@ rule measure_second_task:
     resources:
         **measuring_run(PASSES),
     params:
+        code=code("sequential_second.py"),
         run=described_run,
         steps=KEPT_STEPS,
         sequential=measuring(),
@@ -412,7 +412,6 @@ rule gather_pairs:
             for name in OF_SECOND
             if name not in MEASURED
         },
-        code=code("sequential_pairs.py"),
     output:
         **{name: f"{OF_MODEL}/{name}.parquet" for name in TOGETHER},
     log:
@@ -427,6 +426,7 @@ rule gather_pairs:
     resources:
         **on_tables(),
     params:
+        code=code("sequential_pairs.py"),
         runs=[
             {"kind": run.kind, "tasks": list(run.tasks), "variant": run.variant}
             for run in TRAININGS.values()

@@ -29,7 +29,6 @@ def composite_tasks():
 rule regress_forgetting:
     """Forgetting against overlap over pairs: line, logistic curve, ranks."""
     input:
-        code=code("sequential_regression.py"),
         pairs=f"{OF_MODEL}/pairs.parquet",
     output:
         f"{OF_MODEL}/regression.parquet",
@@ -43,6 +42,7 @@ rule regress_forgetting:
     resources:
         **on_tables(),
     params:
+        code=code("sequential_regression.py"),
         sequential=section("sequential", "seed"),
     script:
         "../scripts/sequential_regression.py"
@@ -51,7 +51,6 @@ rule regress_forgetting:
 rule combine_circuits:
     """Union, intersection and difference of two tasks' circuits on the task that is made of both."""
     input:
-        code=code("sequential_algebra.py"),
         base=f"{OF_MODEL}/base",
         models=expand(f"{OF_RUN}/checkpoints", run=sorted(COMPOSED), allow_missing=True),
         alone=expand(
@@ -78,6 +77,7 @@ rule combine_circuits:
     resources:
         **measuring_run(PASSES * len(COMPOSED) * 4),
     params:
+        code=code("sequential_algebra.py"),
         composites=ordered(COMPOSED),
         tasks=composite_tasks(),
         step=LAST_STEP,
@@ -89,7 +89,6 @@ rule combine_circuits:
 rule grow_circuit:
     """The circuit of a task that was learned alone, at every share of edges."""
     input:
-        code=code("sequential_curve.py"),
         base=f"{OF_MODEL}/base",
         checkpoints=f"{OF_RUN}/checkpoints",
         circuits=f"{OF_RUN}/circuits",
@@ -108,6 +107,7 @@ rule grow_circuit:
     resources:
         **measuring_run(PASSES * len(config["faithfulness"]["fractions"])),
     params:
+        code=code("sequential_curve.py"),
         step=LAST_STEP,
         sequential=ordered(measuring_circuits() | section("faithfulness", "fractions")),
     script:
@@ -117,7 +117,6 @@ rule grow_circuit:
 rule judge_sequential_claims:
     """One row a model and claim on sequential fine-tuning."""
     input:
-        code=code("claims.py"),
         tables=[
             f"{OF_MODEL}/{name}.parquet".format(model=model)
             for model in SECTION["models"]
@@ -134,6 +133,7 @@ rule judge_sequential_claims:
     resources:
         **on_tables(),
     params:
+        code=code("claims.py"),
         claims=claims_of("sequential"),
         runs=[[model, "tasks"] for model in SECTION["models"]],
         tables=[list(JUDGED_ON) for _ in SECTION["models"]],
@@ -147,7 +147,6 @@ rule judge_sequential_claims:
 rule draw_sequential_claims:
     """Published claims on sequential fine-tuning beside our numbers."""
     input:
-        code=code("figure_claims.py"),
         table=rules.judge_sequential_claims.output.parquet,
     output:
         png=report(
@@ -164,6 +163,8 @@ rule draw_sequential_claims:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("figure_claims.py"),
     script:
         "../scripts/figure_claims.py"
 
@@ -171,7 +172,6 @@ rule draw_sequential_claims:
 rule draw_sequential_accuracy:
     """Accuracy of both tasks over both stages."""
     input:
-        code=code("figure_sequential_accuracy.py"),
         table=f"{OF_MODEL}/checkpoints.parquet",
     output:
         **sequential_figure("accuracy"),
@@ -182,6 +182,8 @@ rule draw_sequential_accuracy:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("figure_sequential_accuracy.py"),
     script:
         "../scripts/figure_sequential_accuracy.py"
 
@@ -189,7 +191,6 @@ rule draw_sequential_accuracy:
 rule draw_sequential_changes:
     """Change of nodes and edges from checkpoint to checkpoint, beside the noise floor."""
     input:
-        code=code("figure_sequential_changes.py"),
         table=f"{OF_MODEL}/changes.parquet",
     output:
         **sequential_figure("changes"),
@@ -200,6 +201,8 @@ rule draw_sequential_changes:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("figure_sequential_changes.py"),
     script:
         "../scripts/figure_sequential_changes.py"
 
@@ -207,7 +210,6 @@ rule draw_sequential_changes:
 rule draw_sequential_heatmaps:
     """Task by task: overlap of circuits, one task's circuit on the other, forgetting."""
     input:
-        code=code("figure_sequential_heatmaps.py"),
         table=f"{OF_MODEL}/pairs.parquet",
     output:
         **sequential_figure("heatmaps"),
@@ -218,6 +220,8 @@ rule draw_sequential_heatmaps:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("figure_sequential_heatmaps.py"),
     script:
         "../scripts/figure_sequential_heatmaps.py"
 
@@ -225,7 +229,6 @@ rule draw_sequential_heatmaps:
 rule draw_sequential_forgetting:
     """Forgetting against overlap, with the fits."""
     input:
-        code=code("figure_sequential_forgetting.py"),
         table=f"{OF_MODEL}/pairs.parquet",
         fits=f"{OF_MODEL}/regression.parquet",
     output:
@@ -237,5 +240,7 @@ rule draw_sequential_forgetting:
     threads: 1
     resources:
         **on_tables(),
+    params:
+        code=code("figure_sequential_forgetting.py"),
     script:
         "../scripts/figure_sequential_forgetting.py"

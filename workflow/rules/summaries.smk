@@ -7,7 +7,6 @@ HELD_OUT = f"results/articles/{{dataset}}/{config['summaries']['split']}.parquet
 rule summarize:
     """Greedy summaries and their measures."""
     input:
-        code=code("summaries.py"),
         checkpoint=FOLDER,
         articles=HELD_OUT,
     output:
@@ -22,6 +21,7 @@ rule summarize:
     resources:
         **generating(),
     params:
+        code=code("summaries.py"),
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
     script:

@@ -3,8 +3,6 @@
 
 rule build_sums:
     """Two numbers and their sum; the corrupted side asks another question."""
-    input:
-        code=code("sums.py"),
     output:
         PAIRS,
     log:
@@ -17,6 +15,7 @@ rule build_sums:
     resources:
         **on_tables(),
     params:
+        code=code("sums.py"),
         digits=lambda wildcards: DATASETS[wildcards.dataset]["digits"],
         pairs=section("pairs", "examples", "seed"),
     script:

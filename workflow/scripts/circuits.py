@@ -1,14 +1,8 @@
-"""Reads a checkpoint and pairs; writes the score of every edge and the circuit selected from them."""
+"""Reads the score of every edge; writes the circuit selected from them."""
 
 from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.threads):
-    from rewire.circuit_stage import find_circuit
+    from rewire.circuit_choice import select_circuit
 
-    find_circuit(
-        snakemake.input.checkpoint,
-        snakemake.input.pairs,
-        snakemake.params.circuits,
-        snakemake.output.scores,
-        snakemake.output.circuit,
-    )
+    select_circuit(snakemake.input.scores, snakemake.params.fraction, snakemake.output[0])

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from rewire.circuits.ensembles import BLOCK, Ensemble, ensemble, nodes_of
 from rewire.circuits.graph import Graph
-from rewire.circuits.selection import Circuit
 from rewire.statistics import Array
 
 SETS = tuple(
@@ -138,12 +137,11 @@ def ratio(part: Tensor, whole: Tensor, empty: float) -> Tensor:
     return torch.where(whole > 0, part / whole, torch.full_like(whole, empty))
 
 
-def layer_change(before: Tensor, after: Tensor, circuit: Circuit) -> tuple[Tensor, Tensor]:
+def layer_change(before: Tensor, after: Tensor, graph: Graph) -> tuple[Tensor, Tensor]:
     """Sum over the edges whose source is in layer l of |s_after - s_before|, and the same over the edge count.
 
     ``before``, ``after``: scores [sources, destinations]. Returns two float64 [L]: raw and normalised.
     """
-    graph = circuit.graph
     moved = ((after - before).abs() * graph.mask).double().sum(dim=1)
     edges = graph.mask.double().sum(dim=1)
     raw = torch.zeros(graph.n_layers, dtype=torch.float64)

@@ -89,9 +89,9 @@ def shapes(graph: Graph) -> dict[str, tuple[int, ...]]:
     return {"edge": (n, graph.n_destinations), "node": (n,), "neuron": (n, graph.d_model)}
 
 
-def check_scores(path: str | Path, circuit: Circuit, scores: Scores) -> None:
+def check_scores(path: str | Path, circuit: Circuit | None, scores: Scores) -> None:
     """InputError that names the file unless ``scores`` are of the circuit's graph, of their level's shape and finite."""
-    if scores.graph != circuit.graph:
+    if circuit is not None and scores.graph != circuit.graph:
         raise InputError(f"{path}: the scores are of {scores.graph}, the circuit is of {circuit.graph}")
     found, needed = tuple(scores.values.shape), shapes(scores.graph)[scores.level]
     if found != needed:

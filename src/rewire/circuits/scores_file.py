@@ -1,4 +1,4 @@
-"""Our own file of scores and their circuit: safetensors, with what they are as metadata."""
+"""Our own file of scores, with a circuit or without: safetensors, with what they are as metadata."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from rewire.whole_file import write_whole
 TYPES = {"scores": "F32", "in_graph": "U8", "neurons": "U8", "examples": "F32"}
 
 
-def write_scores(scores: Scores, circuit: Circuit, path: str | Path) -> None:
-    """Everything that ``scores`` and ``circuit`` hold, exactly.
+def write_scores(scores: Scores, circuit: Circuit | None, path: str | Path) -> None:
+    """Everything that ``scores`` and, if there is one, ``circuit`` hold, exactly.
 
-    Tensors: ``scores`` float32 and ``in_graph`` uint8 [sources, destinations]; where there are any, ``neurons`` uint8
-    [sources, D] and ``examples`` float32. Errors: InputError that names the file, as ``write_eap_json``.
+    Tensors: ``scores`` float32 and of a circuit ``in_graph`` uint8 [sources, destinations]; where there are any,
+    ``neurons`` uint8 [sources, D] and ``examples`` float32. Errors: InputError that names the file, as
+    ``write_eap_json``.
     """
     check_scores(path, circuit, scores)
     metadata = describe(scores.graph) | {
@@ -33,12 +34,13 @@ def write_scores(scores: Scores, circuit: Circuit, path: str | Path) -> None:
         "metric": scores.metric,
         "completeness_gap": scores.completeness_gap,
         "level": scores.level,
-        "requested": circuit.requested,
-        "circuit_level": circuit.level,
     }
-    tensors = {"scores": scores.values.detach().float(), "in_graph": circuit.mask.to(torch.uint8)}
-    if circuit.neurons is not None:
-        tensors["neurons"] = circuit.neurons.to(torch.uint8)
+    tensors = {"scores": scores.values.detach().float()}
+    if circuit is not None:
+        metadata |= {"requested": circuit.requested, "circuit_level": circuit.level}
+        tensors["in_graph"] = circuit.mask.to(torch.uint8)
+        if circuit.neurons is not None:
+            tensors["neurons"] = circuit.neurons.to(torch.uint8)
     if scores.examples is not None:
         tensors["examples"] = scores.examples.detach().float()
     dense = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
@@ -46,8 +48,8 @@ def write_scores(scores: Scores, circuit: Circuit, path: str | Path) -> None:
     write_whole(path, [save(dense, metadata={"rewire": json.dumps(metadata, sort_keys=True)})])
 
 
-def read_scores(path: str | Path) -> tuple[Scores, Circuit]:
-    """What ``write_scores`` wrote.
+def read_scores(path: str | Path) -> tuple[Scores, Circuit | None]:
+    """What ``write_scores`` wrote; None for the circuit that a file does not have.
 
     Errors: InputError that names the file and the key or tensor: not such a file, missing keys, wrong types and sizes,
     scores that are not finite.
@@ -55,9 +57,11 @@ def read_scores(path: str | Path) -> tuple[Scores, Circuit]:
     tensors, described = opened(path)
     graph = graph_of(path, described, "metadata")
     check_described(path, described)
-    level, circuit_level = described["level"], described["circuit_level"]
+    level, circuit_level = described["level"], described.get("circuit_level")
     sizes = shapes(graph)
-    needed = {"scores": sizes[level], "in_graph": sizes["edge"]}
+    needed = {"scores": sizes[level]}
+    if circuit_level is not None:
+        needed["in_graph"] = sizes["edge"]
     if circuit_level == "neuron":
         needed["neurons"] = sizes["neuron"]
     for name, shape in needed.items():
@@ -68,9 +72,19 @@ def read_scores(path: str | Path) -> tuple[Scores, Circuit]:
     check_finite(path, graph, level, tensors["scores"])
     method, metric, gap = (described[key] for key in ("method", "metric", "completeness_gap"))
     scores = Scores(tensors["scores"], graph, method, metric, gap, tensors.get("examples"), level)
+    if circuit_level is None:
+        return scores, None
     neurons = tensors["neurons"].bool() if circuit_level == "neuron" else None
     mask = tensors["in_graph"].bool()
     return scores, Circuit(mask, graph, described["requested"], circuit_level, neurons)
+
+
+def read_circuit(path: str | Path) -> tuple[Scores, Circuit]:
+    """What ``write_scores`` wrote of a circuit; errors as ``read_scores``, and InputError for a file that has none."""
+    scores, circuit = read_scores(path)
+    if circuit is None:
+        raise InputError(f"{path}: scores alone, without a circuit")
+    return scores, circuit
 
 
 def opened(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -101,9 +115,13 @@ def check_described(path: str | Path, described: dict[str, Any]) -> None:
         "metric": lambda value: isinstance(value, str),
         "completeness_gap": lambda value: value is None or type(value) in (int, float),
         "level": LEVELS.__contains__,
+    }
+    of_circuit: dict[str, Callable[[Any], bool]] = {
         "requested": lambda value: type(value) is int and value >= 0,
         "circuit_level": LEVELS.__contains__,
     }
+    if of_circuit.keys() & described.keys():
+        fits |= of_circuit
     for key, fit in fits.items():
         if key not in described:
             raise InputError(f"{path}: its metadata has no key {key!r}")

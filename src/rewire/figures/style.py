@@ -11,6 +11,7 @@ import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
 from rewire.whole_file import replacing_file
 
@@ -63,13 +64,23 @@ def save(figure: Figure, png: str | Path, svg: str | Path) -> None:
     Errors: InputError that names the file that cannot be written.
     """
     metadata: dict[str, Mapping[str, str | None]] = {"png": {"Software": None}, "svg": {"Date": None}}
-    for text in figure.findobj(Text):
-        text.set_text(printable(text.get_text()))
+    settle_text(figure)
     settle_layout(figure)
     with replacing_file(png) as partial:
         figure.savefig(partial, format="png", dpi=DPI, metadata=metadata["png"])
         with replacing_file(svg) as other:
             figure.savefig(other, format="svg", dpi=DPI, metadata=metadata["svg"])
+
+
+def settle_text(figure: Figure) -> None:
+    """Make every text of the figure ``printable``; ticks' labels at their formatter, which writes them again and again."""
+    for text in figure.findobj(Text):
+        text.set_text(printable(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        labels = [label.get_text() for label in axis.get_ticklabels()]
+        settled = [printable(label) for label in labels]
+        if settled != labels:
+            axis.set_major_formatter(FixedFormatter(settled))
 
 
 def printable(text: str) -> str:

@@ -31,9 +31,9 @@ def write_criticality(
     Errors: InputError that names the table if its layers are not the circuit's.
     """
     differential = read_table(critical_layers, ("layer", "score", "p", "q")).to_pylist()
-    before, circuit = read_scores(scores_before)
+    before, _ = read_scores(scores_before)
     after, _ = read_scores(scores_after)
-    raw, normalised = layer_change(before.values, after.values, circuit)
+    raw, normalised = layer_change(before.values, after.values, before.graph)
     if [row["layer"] for row in differential] != list(range(len(raw))):
         raise InputError(f"{critical_layers}: {len(differential)} layers; the circuit has {len(raw)}")
     rows: list[dict[str, Any]] = [
@@ -46,7 +46,7 @@ def write_criticality(
         }
         for row in differential
     ]
-    raw_heads, normalised_heads = head_change(before.values, after.values, circuit.graph)
+    raw_heads, normalised_heads = head_change(before.values, after.values, before.graph)
     for name, layers, heads in (
         ("circuit", normalised, normalised_heads),
         ("circuit_raw", raw, raw_heads),

@@ -12,6 +12,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as short
 from string import Formatter
 from typing import Any
 
@@ -75,8 +76,13 @@ def read_study(path: str | Path) -> Study:
         return Study(str(path), "text", read_csv(path))
     try:
         written = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not a readable YAML file: {str(error).splitlines()[0]}") from error
+    except (
+        OSError,
+        ValueError,
+        RecursionError,
+        yaml.YAMLError,
+    ) as error:  # ValueError: a date that is none, say
+        raise InputError(f"{path}: not a readable YAML file: {' '.join(str(error).split())[:200]}") from error
     if isinstance(written, list):
         written = {"pairs": written}
     if not isinstance(written, dict):
@@ -84,7 +90,7 @@ def read_study(path: str | Path) -> Study:
     check_keys(str(path), written, KEYS)
     encoding = written.get("encoding", "text")
     if encoding not in ENCODINGS:
-        raise InputError(f"{path}: encoding {encoding!r} is not one of {', '.join(ENCODINGS)}")
+        raise InputError(f"{path}: encoding {short(encoding)} is not one of {', '.join(ENCODINGS)}")
     pairs = [
         *plain_pairs(f"{path}: pair", written.get("pairs") or []),
         *from_templates(str(path), written),
@@ -122,9 +128,12 @@ def plain_pairs(where: str, rows: Any) -> list[PromptPair]:
         positions = row.get("positions") or {}
         if not isinstance(positions, dict) or not all(type(at) is int for at in positions.values()):
             raise InputError(
-                f"{here}: positions is {positions!r}, expected a mapping of labels to token numbers"
+                f"{here}: positions is {short(positions)}, expected a mapping of labels to token numbers"
             )
-        name, group = (str(row.get(key) or default) for key, default in (("id", number), ("group", "all")))
+        name, group = (
+            as_text(f"{here}: {key}", row.get(key) or default)
+            for key, default in (("id", number), ("group", "all"))
+        )
         pair = PromptPair(name, group, 0, clean, corrupted, correct, incorrect, positions=positions)
         pairs.append(pair)
     return pairs
@@ -160,10 +169,10 @@ def read_slots(source: str, written: Any) -> dict[tuple[str, ...], list[Any]]:
     for key, values in written.items():
         names = tuple(name.strip() for name in str(key).split(","))
         if not isinstance(values, list) or len(values) < len(names):
-            raise InputError(f"{source}: slot {key!r} needs a list of at least {len(names)} values")
+            raise InputError(f"{source}: slot {short(key)} needs a list of at least {len(names)} values")
         for value in values:
             if not isinstance(value, dict):
-                as_text(f"{source}: slot {key!r}", value)
+                as_text(f"{source}: slot {short(key)}", value)
         slots[names] = values
     return slots
 
@@ -177,16 +186,15 @@ def used_slots(here: str, template: Mapping[str, Any], slots: Mapping[tuple[str,
                 f"{here}: {side} is a {type(fill).__name__}, expected a mapping of slots to texts"
             )
     if set(fills["clean"]) != set(fills["corrupted"]):
-        raise InputError(
-            f"{here}: clean fills the slots {sorted(fills['clean'])}, corrupted {sorted(fills['corrupted'])}"
-        )
+        filled = [short(sorted(map(str, fills[side]))) for side in SIDES]
+        raise InputError(f"{here}: clean fills the slots {filled[0]}, corrupted {filled[1]}")
     drawn = {name for names in slots for name in names}
     texts = [template.get(key) for key in ("text", "group", *ANSWERS)]
     named = {name for text in texts if text is not None for name in fields(here, text)} - set(fills["clean"])
     named |= {name for fill in fills.values() for text in fill.values() for name in fields(here, text)}
     for name in sorted(named - drawn):
-        known = sorted(drawn | set(fills["clean"]))
-        raise InputError(f"{here}: unknown slot {name!r}; there are {', '.join(known) or 'none'}")
+        known = sorted(map(str, drawn | set(fills["clean"])))
+        raise InputError(f"{here}: unknown slot {short(name)}; there are {', '.join(known) or 'none'}")
     return named
 
 
@@ -197,7 +205,7 @@ def fields(here: str, text: Any) -> Iterator[str]:
             if name is not None:
                 yield name.split(".")[0]
     except ValueError as error:
-        raise InputError(f"{here}: {text!r}: {error}") from error
+        raise InputError(f"{here}: {short(text)}: {error}") from error
 
 
 def drawn_fillings(
@@ -213,7 +221,7 @@ def drawn_fillings(
             yield joined(slots, drawn)
         return
     if type(examples) is not int or examples < 1:
-        raise InputError(f"{here}: examples is {examples!r}, expected a whole number from 1")
+        raise InputError(f"{here}: examples is {short(examples)}, expected a whole number from 1")
     source, seen = random.Random(f"{seed} {number}"), set[Any]()
     while len(seen) < min(examples, count):
         places = tuple(tuple(source.sample(range(len(v)), len(names))) for names, v in slots.items())
@@ -259,27 +267,31 @@ def fill_text(here: str, text: Any, slots: Slots) -> tuple[str, dict[str, int]]:
         value: Any = slots.get(slot)
         for part in parts:
             if not isinstance(value, Mapping) or part not in value:
-                raise InputError(f"{here}: slot {slot!r} has no part {part!r}")
+                raise InputError(f"{here}: slot {short(slot)} has no part {short(part)}")
             value = value[part]
-        out += as_text(f"{here}: slot {name!r}", value)
+        out += as_text(f"{here}: slot {short(name)}", value)
         if label:
             if label in ends:
-                raise InputError(f"{here}: two positions are labelled {label!r}")
+                raise InputError(f"{here}: two positions are labelled {short(label)}")
             ends[label] = len(out)
     return out, ends
 
 
 def as_text(where: str, value: Any) -> str:
-    """A text or a whole number as text. Errors: InputError for anything else, such as an unquoted yes or a mapping."""
-    if isinstance(value, str):
+    """A text or a whole number as text. Errors: InputError for anything else, such as an unquoted yes or a mapping, and
+    for half of a character that UTF-16 writes as two, which is no text.
+    """
+    if isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value):
         return value
     if type(value) is int:
         return str(value)
-    raise InputError(f"{where} is {value!r}, expected a text (in quotes where YAML reads something else)")
+    raise InputError(
+        f"{where} is {short(value)}, expected a text (in quotes where YAML reads something else)"
+    )
 
 
 def check_keys(where: str, written: Mapping[Any, Any], known: Sequence[str] | set[str]) -> None:
     """InputError for a key that is not known."""
     for key in written:
         if key not in known:
-            raise InputError(f"{where}: unknown key {key!r}; known are {', '.join(sorted(known))}")
+            raise InputError(f"{where}: unknown key {short(key)}; known are {', '.join(sorted(known))}")

@@ -1,0 +1,74 @@
+"""What a person meets first: the list of targets, and the report of a finished run."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+STAGES = {"articles", "pairs", "differential", "circuits", "faithfulness", "evolution", "robustness"}
+TARGETS = STAGES | {
+    "all",
+    "bakeoff",
+    "claims",
+    "downloads",
+    "everything",
+    "figures",
+    "probes",
+    "summaries",
+    "trained",
+}
+
+pytestmark = pytest.mark.xdist_group("smoke")
+
+
+def test_every_target_is_listed_with_what_it_is(make_copy):
+    done = make_copy("targets").snakemake("--list-target-rules", preset=None)
+    listed = dict(re.findall(r"^(\w+) \((.+)\)$", done.stdout, re.M))
+    assert done.returncode == 0 and listed.keys() >= TARGETS
+    assert len(listed) == len(done.stdout.strip().splitlines())  # no rule without a description
+    told = {name: text for name, text in listed.items() if text.startswith("Target: ")}
+    assert told.keys() >= TARGETS and len(set(told.values())) == len(told)
+    assert all(text.endswith(".") and len(text) < 140 for text in told.values())
+    rules = "".join(
+        path.read_text() for path in [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+    )
+    local = re.search(r"^localrules:\n((?:    .+\n)+)", rules, re.M)
+    assert (
+        local is not None and set(re.findall(r"\w+", local[1])) == told.keys()
+    )  # nothing of them goes to a cluster
+
+
+def test_targets_of_the_readme_are_targets():
+    text = (ROOT / "README.md").read_text()
+    commands = re.findall(r"snakemake (?:--cores \d+|--profile slurm) ([a-z]+)(?=[ \n])", text)
+    assert "probes" in commands and set(commands) <= TARGETS
+
+
+NO_NETWORK = """
+import socket
+
+def refuse(*given, **named):
+    open({marker!r}, "w").close()
+    raise OSError("this machine has no network")
+
+socket.create_connection = socket.getaddrinfo = socket.socket.connect = socket.socket.connect_ex = refuse
+"""
+
+
+def test_the_report_is_made_and_shown_without_a_network(smoke, tmp_path):
+    """Every figure with its caption is inside the one file, and the file asks the network for nothing."""
+    marker = tmp_path / "asked"
+    (tmp_path / "sitecustomize.py").write_text(NO_NETWORK.format(marker=str(marker)))
+    done = smoke.snakemake("--report", str(tmp_path / "report.html"), PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert not marker.exists()
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    figures = sorted(path.relative_to(smoke.folder) for path in smoke.folder.glob("results/figures/**/*.png"))
+    drawn = [path for path in figures if "/probes/" not in str(path)]
+    assert len(drawn) == 21 and [path for path in drawn if str(path) not in html] == []
+    assert len(set(re.findall(r"data:image/png;base64,[\w+/=]{1000,}", html))) == len(drawn)
+    fetched = re.findall(
+        r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=\s*["']?(?:https?:)?//[^"'>\s]+""", html
+    )
+    assert fetched == []
