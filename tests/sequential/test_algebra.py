@@ -169,3 +169,10 @@ def test_a_curve_grows_to_the_whole_graph(world, tmp_path):
     write_scores(Scores(graph.mask.float(), graph, "EAP", "nll"), whole(graph), other)
     with pytest.raises(InputError, match="other.safetensors: a circuit of another graph"):
         curves.write_curve("add", folder / "other", other, tables["add"][1], settings, tmp_path / "d.parquet")
+
+
+def test_scores_without_a_circuit_are_named(world, tmp_path):
+    alone = tmp_path / "scores.safetensors"
+    write_scores(read_scores(world[2]["add"])[0], None, alone)
+    with pytest.raises(InputError, match="scores.safetensors: scores alone, without a circuit"):
+        written(world, tmp_path, add=alone)
