@@ -10,6 +10,7 @@ import numpy as np
 
 from rewire.probes.pairings import SCHEMA as PAIRINGS
 from rewire.probes.pairings import pairing_rows
+from rewire.probes.patterns import SCHEMA as PATTERNS
 from rewire.probes.summary import SCHEMA as SUMMARY
 from rewire.tables import schema, write_table
 
@@ -128,6 +129,19 @@ class ProbeTables:
             )
         numbers = dict.fromkeys(("layer", "head", "position"), WHOLE)
         return self.write("patches", rows, schema(id=TEXT, site=TEXT, **numbers, logit_diff=NUMBER))
+
+    def patterns(self) -> Path:
+        """The first prompt of each template: head 2.1 looks at token 1 (weight .75) and at the query, 0.3 at the query."""
+        rows = []
+        for template, run, (layer, head) in product((1, 2), ("clean", "corrupted"), ((2, 1), (0, 3))):
+            for query in range(3 + template):
+                weights = np.eye(3 + template)[query]
+                if (layer, head) == (2, 1) and query > 1:
+                    weights = 0.25 * weights + 0.75 * np.eye(3 + template)[1]
+                for key in range(query + 1):
+                    place = {"id": f"{template}-0", "run": run, "layer": layer, "head": head}
+                    rows.append(place | {"query": query, "key": key, "attention": weights[key]})
+        return self.write("patterns", rows, PATTERNS)
 
     def neurons(self) -> Path:
         """Of each layer the first three have tokens; the first of layer 2 recovers most."""

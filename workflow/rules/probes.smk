@@ -7,7 +7,15 @@ PROBES = "results/probes/{model}/{dataset}/{checkpoint}/{study}"
 PROBE_LOG = "logs/probes/{model}/{dataset}/{checkpoint}/{study}"
 CROSS_STUDY = "results/probes/{model}/{dataset}/cross-model/{study}"
 CROSS_PAIRS = "results/probes/{model}/{dataset}/cross-model-pairs"
-READINGS = ("direct", "lens", "attention", "outputs", "key_tokens", "baselines")
+READINGS = (
+    "direct",
+    "lens",
+    "attention",
+    "outputs",
+    "key_tokens",
+    "baselines",
+    "patterns",
+)
 CROSSING = ordered(config["probes"]["cross_model"] | section("probes", "batch_tokens"))
 
 

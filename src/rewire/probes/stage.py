@@ -12,7 +12,7 @@ import pyarrow as pa
 from rewire.errors import InputError
 from rewire.models import Model, load
 from rewire.pairs import read_pairs
-from rewire.probes import cross_model, grid, neuron_tables, pairings, readings, summary
+from rewire.probes import cross_model, grid, neuron_tables, pairings, patterns, readings, summary
 from rewire.probes.prompts import FIRST, LAST, Prompts, encode_study
 from rewire.probes.studies import read_study
 from rewire.tables import read_table, write_table
@@ -24,6 +24,7 @@ READINGS = {
     "outputs": readings.OUTPUTS,
     "key_tokens": readings.KEYS,
     "baselines": readings.BASELINES,
+    "patterns": patterns.SCHEMA,
 }
 MEANS = {  # of the readings: which column says what is averaged, and the measures
     "direct": ("component", ("correct", "incorrect", "logit_diff")),
