@@ -10,6 +10,7 @@ from rewire.figures import (
     probe_logits,
     probe_neurons,
     probe_pairings,
+    probe_patterns,
     probe_positions,
 )
 from rewire.figures.frames import read_frame
@@ -29,6 +30,7 @@ DRAWN = {  # module, the tables that it reads, a word of the drawing
     "neurons": (probe_neurons, ("neurons",), "␣&amp;&lt;"),
     "logits": (probe_logits, ("readings",), "position embedding"),
     "attention": (probe_attention, ("readings", "summary"), "2.1 (recovers 90 %)"),
+    "patterns": (probe_patterns, ("prompts", "patterns", "summary"), "2.1 (recovers 90 %)"),
     "pairings": (probe_pairings, ("summary", "pairings"), "Pearson correlation over"),
     "cross-model": (cross_model, ("cross",), "base −1.5 logits, fine-tuned 8 logits"),
 }

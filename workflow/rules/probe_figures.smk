@@ -1,4 +1,4 @@
-"""Figures of the probes: results/figures/{model}/{dataset}/probes/{checkpoint}/{study}/{figure}.png, and .svg beside it."""
+"""Figures of the probes: results/figures/{model}/{dataset}/probes/{checkpoint}/{study}/{figure}.png, .svg, and interactive.html."""
 
 
 rule draw_probe_positions:
@@ -103,6 +103,61 @@ rule draw_probe_attention:
         "../scripts/figure_probe_attention.py"
 
 
+rule draw_probe_patterns:
+    """Where the leading heads look from every token of a sentence."""
+    input:
+        code=code("figure_probe_patterns.py"),
+        prompts=f"{PROBES}/prompts.parquet",
+        patterns=f"{PROBES}/patterns.parquet",
+        summary=f"{PROBES}/summary.parquet",
+    output:
+        **probed("patterns"),
+    log:
+        f"{DRAWN_LOG}/patterns.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_patterns.py"
+
+
+rule write_probe_page:
+    """A page to point at: patch grid, heads and attention over the sentence, token and value beside the mouse."""
+    input:
+        code=code("probes_page.py"),
+        prompts=f"{PROBES}/prompts.parquet",
+        patches=f"{PROBES}/patches.parquet",
+        summary=f"{PROBES}/summary.parquet",
+        patterns=f"{PROBES}/patterns.parquet",
+    output:
+        html=report(
+            f"{DRAWN}/interactive.html",
+            caption="../report/probe_page.rst",
+            category="Probes",
+            subcategory="{model} on {dataset}",
+            labels={
+                "figure": "interactive",
+                "study": "{study}",
+                "checkpoint": "{checkpoint}",
+            },
+        ),
+    log:
+        f"{DRAWN_LOG}/interactive.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/probes_page.py"
+
+
 rule draw_probe_pairings:
     """Which groups of prompts use the same parts."""
     input:
@@ -174,5 +229,6 @@ rule probes:
             for cell in PROBED
             for figure in PROBE_FIGURES
         ],
+        [f"{DRAWN}/interactive.html".format(**cell) for cell in PROBED],
         [f"{DRAWN_CROSS}/{{study}}.png".format(**cell) for cell in CROSSED],
         cells(f"{DRAWN_CROSS}-pairs.png", CROSSED_RUNS),

@@ -9,6 +9,7 @@ PROBE_FIGURES = [
     "neurons",
     "logits",
     "attention",
+    "patterns",
     "pairings",
 ]
 

@@ -12,11 +12,12 @@ from rewire.figures.frames import read_frame
 from rewire.figures.heads import grid, largest
 from rewire.figures.page import Grid, Section, write_page
 from rewire.figures.probe_attention import title as head_title
+from rewire.figures.probe_patterns import COLUMNS as PATTERNS
+from rewire.figures.probe_patterns import ordered_heads, recovered, triangle
 from rewire.figures.probe_positions import LIMIT, PATCHES, kind, kinds_of
 from rewire.figures.probe_positions import PROMPTS as COLUMNS
 from rewire.figures.probe_tables import ALL, COMPONENTS, HEADS, SHARE, SUMMARY, choose, shown
 
-PATTERNS = ("id", "run", "layer", "head", "query", "key", "attention")
 RECOVERED = f"{SHARE[:1].upper()}{SHARE[1:]} by what is set to its value in the clean run: 0 nothing, 1 the clean run."
 TEXT = "Point at a cell: its token and its value are written beside it. Red is above zero, blue below, grey was not measured."
 
@@ -34,7 +35,7 @@ def draw(
     sections = [
         by_token(pairs, read_frame(patches, PATCHES)),
         by_head(means),
-        over_sentence(pairs, read_frame(patterns, PATTERNS), choose(means, "z", "recovered")),
+        over_sentence(pairs, read_frame(patterns, PATTERNS), means),
     ]
     write_page(html, name, TEXT, sections)
 
@@ -84,13 +85,10 @@ def said(rows: pd.DataFrame, shape: tuple[int, int]) -> list[list[str]]:
     return [[note((i, j)) for j in range(shape[1])] for i in range(shape[0])]
 
 
-def over_sentence(prompts: pd.DataFrame, patterns: pd.DataFrame, recovered: pd.DataFrame) -> Section:
+def over_sentence(prompts: pd.DataFrame, patterns: pd.DataFrame, summary: pd.DataFrame) -> Section:
     """The leading heads' whole patterns on one prompt of each group, the head that recovers most first."""
-    share = {(int(row.layer), int(row.head)): row.value for row in recovered.itertuples()}
-    heads = sorted(
-        {(int(layer), int(head)) for layer, head in zip(patterns["layer"], patterns["head"], strict=True)},
-        key=lambda head: -abs(share.get(head, 0.0)),
-    )
+    share = recovered(summary)
+    heads = ordered_heads(patterns, share)
     grids = []
     for pair in prompts[prompts["id"].isin(set(patterns["id"]))].itertuples():
         own = patterns[patterns["id"] == pair.id]
@@ -111,13 +109,6 @@ def over_sentence(prompts: pd.DataFrame, patterns: pd.DataFrame, recovered: pd.D
     return Section(
         "attention", "Where the leading heads look", text, "from", "attention to", "attention", grids
     )
-
-
-def triangle(cells: pd.DataFrame, length: int) -> np.ndarray:
-    """[queries, keys] of one head's attention, NaN to the right of the diagonal."""
-    table = np.full((length, length), np.nan)
-    table[cells["query"], cells["key"]] = cells["attention"]
-    return table
 
 
 def layers(count: int) -> list[str]:
