@@ -29,7 +29,6 @@ rule patch_study:
         prompts=f"{PROBES}/prompts.parquet",
         patches=f"{PROBES}/patches.parquet",
         summary=f"{PROBES}/summary.parquet",
-        pairings=f"{PROBES}/pairings.parquet",
     log:
         f"{PROBE_LOG}/patches.log",
     benchmark:
@@ -94,6 +93,29 @@ rule read_study:
         probes=probing("top_heads", "keys", "batch_tokens", of_study=["labels"]),
     script:
         "../scripts/probes_readings.py"
+
+
+rule compare_groups:
+    """Which groups of a study use the same parts, and in which parts they agree and differ."""
+    input:
+        code=code("probes_comparison.py"),
+        summary=f"{PROBES}/summary.parquet",
+        neurons=f"{PROBES}/neurons.parquet",
+        readings=f"{PROBES}/readings.parquet",
+    output:
+        pairings=f"{PROBES}/pairings.parquet",
+        agreement=f"{PROBES}/agreement.parquet",
+    log:
+        f"{PROBE_LOG}/comparison.log",
+    benchmark:
+        f"{PROBE_LOG}/comparison.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    script:
+        "../scripts/probes_comparison.py"
 
 
 rule cross_study:
