@@ -169,13 +169,29 @@ OF_THE_PROBES: dict[str, tuple[Any, set[str]]] = {
     "probes.batch_tokens": (4097, PROBE | CROSS),
 }
 PROBE_FIGURES = dict.fromkeys(
-    (f"draw_probe_{name}" for name in ("positions", "heads", "neurons", "logits", "attention", "pairings")), 1
+    (
+        f"draw_probe_{name}"
+        for name in (
+            "positions",
+            "heads",
+            "neurons",
+            "logits",
+            "attention",
+            "patterns",
+            "pairings",
+            "agreement",
+        )
+    ),
+    1,
 )
 # on what a study is run, and every job that it plans
 CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
     STUDY + "models": ([], {"probes": 1}),  # the target itself, which has no file to make
     STUDY + "datasets": ([], {"probes": 1}),
-    STUDY + "checkpoints": (["step-000010"], dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"probes": 1}),
+    STUDY + "checkpoints": (
+        ["step-000010"],
+        dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"compare_groups": 1, "write_probe_page": 1, "probes": 1},
+    ),
 }
 # bounds of memory: results change by rounding at most, but a table should never mix two ways to compute it
 BOUNDS: dict[str, tuple[Any, set[str]]] = {

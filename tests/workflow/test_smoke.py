@@ -31,7 +31,7 @@ FIGURES = (
     "bakeoff_parameters",
     "bakeoff_circuits",
 )
-PROBE_FIGURES = ("positions", "heads", "neurons", "logits", "attention", "pairings")
+PROBE_FIGURES = ("positions", "heads", "neurons", "logits", "attention", "patterns", "pairings", "agreement")
 STRATEGIES = ("full", "standard", "targeted", "circuit", "random")
 CELL = "small/newswire"
 

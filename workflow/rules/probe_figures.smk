@@ -163,6 +163,8 @@ rule draw_probe_pairings:
     input:
         code=code("figure_probe_pairings.py"),
         summary=f"{PROBES}/summary.parquet",
+        neurons=f"{PROBES}/neurons.parquet",
+        readings=f"{PROBES}/readings.parquet",
         pairings=f"{PROBES}/pairings.parquet",
     output:
         **probed("pairings"),
@@ -177,6 +179,26 @@ rule draw_probe_pairings:
         title=probe_title,
     script:
         "../scripts/figure_probe_pairings.py"
+
+
+rule draw_probe_agreement:
+    """In which parts groups of prompts agree and in which they differ."""
+    input:
+        code=code("figure_probe_agreement.py"),
+        agreement=f"{PROBES}/agreement.parquet",
+    output:
+        **probed("agreement"),
+    log:
+        f"{DRAWN_LOG}/agreement.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_agreement.py"
 
 
 rule draw_cross_study:

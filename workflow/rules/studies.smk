@@ -11,6 +11,7 @@ PROBE_FIGURES = [
     "attention",
     "patterns",
     "pairings",
+    "agreement",
 ]
 
 
