@@ -252,5 +252,6 @@ rule probes:
             for figure in PROBE_FIGURES
         ],
         [f"{DRAWN}/interactive.html".format(**cell) for cell in PROBED],
+        rules.judge_probe_claims.output,
         [f"{DRAWN_CROSS}/{{study}}.png".format(**cell) for cell in CROSSED],
         cells(f"{DRAWN_CROSS}-pairs.png", CROSSED_RUNS),
