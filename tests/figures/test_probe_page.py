@@ -113,7 +113,7 @@ class TestInABrowser:
         assert browser.value("document.title") == "a study <of> & names"
 
     def test_a_cell_of_the_patch_grid_says_token_and_value(self, browser):
-        cells = "#positions table:first-child tbody tr:last-child td"
+        cells = "#positions .grids > :first-child tbody tr:last-child td"
         assert pointed(browser, cells) == [
             "token ‹name›",
             "layer 0, residual stream, entering",
@@ -124,22 +124,26 @@ class TestInABrowser:
             "layer 0, residual stream, entering",
             "recovered: 0.000",
         ]
-        last = "#positions table:nth-child(2) tbody tr:first-child td"
+        last = "#positions .grids > :nth-child(2) tbody tr:first-child td"
         assert pointed(browser, last, 2) == ["token ‹last›", "layer 2, attention out", "recovered: 0.250"]
+        scale = browser.value("document.querySelector('#positions .axis').textContent")
+        assert scale == "layer down, token across; the deepest colours stand for ±1.000"
 
     def test_a_cell_of_the_head_grid_says_head_value_and_interval(self, browser):
-        found = pointed(browser, "#heads table:first-child tbody tr:first-child td", 1)
+        found = pointed(browser, "#heads .grids > :first-child tbody tr:first-child td", 1)
         assert found[:3] == ["head 1", "layer 2, output (z)", "recovered: 0.900"]
         assert found[3] == "95 % CI 0.800 to 1.000, q = 0.010, n = 6"
 
     def test_a_cell_of_the_attention_says_both_tokens(self, browser):
-        cells = "#attention table:first-child tbody tr:last-child td"
+        cells = "#attention .grids > :first-child tbody tr:last-child td"
         assert pointed(browser, cells, 1) == [
             "attention to 1 ␣name0",
             "from 3 ␣verb0, clean run",
             "attention: 0.750",
         ]
-        assert pointed(browser, "#attention table:first-child tbody tr:first-child td", 2) == []  # the future
+        assert (
+            pointed(browser, "#attention .grids > :first-child tbody tr:first-child td", 2) == []
+        )  # the future
 
     def test_the_mark_goes_when_the_mouse_leaves_the_cells(self, browser):
         assert pointed(browser, "#heads tbody td") and pointed(browser, "h1") == []
@@ -150,12 +154,13 @@ class TestInABrowser:
         )
         assert browser.value("document.querySelectorAll('#heads table').length") == 5
         assert (
-            pointed(browser, "#heads table:first-child tbody tr:first-child td", 1)[2] == "recovered: 0.900"
+            pointed(browser, "#heads .grids > :first-child tbody tr:first-child td", 1)[2]
+            == "recovered: 0.900"
         )
         browser.value(
             "(s => { s.selectedIndex = 1; s.dispatchEvent(new Event('change')); })(document.querySelector('#attention select'))"
         )
-        found = pointed(browser, "#attention table:first-child tbody tr:last-child td", 4)
+        found = pointed(browser, "#attention .grids > :first-child tbody tr:last-child td", 4)
         assert found == ["attention to 4 ␣verb0", "from 4 ␣verb0, clean run", "attention: 0.250"]
 
     def test_no_script_failed_and_nothing_was_fetched(self, browser, page):

@@ -108,8 +108,8 @@ class TestAgreement:
         assert first["mean"] == pytest.approx(0.9) and first["spread"] == 0 and first["p"] == 1
         assert second["verdict"] == "differ" and second["leading"] == ["b"] and second["q"] < 0.001
         assert (second["least"], second["most"], second["groups"]) == (0, 0.8, 3)
-        assert head.loc[(0, 2), "verdict"] == "open" and head.loc[(0, 2), "leading"] == ["a", "c"]
-        assert (1, 2) not in head.index and set(rows["site"]) == {"z"}  # leads nowhere
+        assert head.loc[(0, 3), "verdict"] == "open" and head.loc[(0, 3), "leading"] == ["a", "c"]
+        assert (0, 2) not in head.index and set(rows["site"]) == {"z"}  # leads nowhere
 
     def test_welchs_test_is_scipys(self):
         generator = np.random.default_rng(1)

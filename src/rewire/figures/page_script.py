@@ -8,10 +8,10 @@ body { font: 14px/1.45 "DejaVu Sans", Verdana, sans-serif; color: #222222; margi
 h1 { font-size: 1.25em; } h2 { font-size: 1.05em; margin: 2em 0 0.2em; }
 p { max-width: 60em; margin: 0.2em 0 0.8em; }
 label { margin-right: 1.2em; } select { font: inherit; max-width: 28em; }
-.grids { display: flex; flex-wrap: wrap; gap: 1em 2.5em; align-items: flex-end; }
+.grids { display: flex; flex-wrap: wrap; gap: 1em 2.5em; align-items: flex-start; margin-top: 0.8em; }
 table { border-collapse: separate; border-spacing: 1px; }
-caption { text-align: left; font-weight: bold; padding-bottom: 0.3em; }
-td { min-width: 17px; height: 17px; padding: 0; cursor: crosshair; }
+h3 { font-size: 1em; margin: 0 0 0.3em; }
+td { min-width: 24px; height: 24px; padding: 0; cursor: crosshair; }
 td.none { background: #d4d4d4; } td.hidden { cursor: default; } td:hover { outline: 2px solid #222222; }
 th { font-weight: normal; font-size: 0.82em; text-align: right; padding: 0 0.3em; white-space: pre; }
 tfoot th { writing-mode: vertical-rl; text-align: left; padding: 0.3em 0; vertical-align: top; }
@@ -43,8 +43,9 @@ function colour(value, limit) {
 
 // one heatmap; a cell carries what is said about it
 function draw(parent, section, grid) {
-  const table = make(parent, "table");
-  make(table, "caption", grid.title);
+  const block = make(parent, "div");
+  make(block, "h3", grid.title);
+  const table = make(block, "table");
   const body = make(table, "tbody");
   grid.rows.forEach((row, i) => {
     const line = make(body, "tr");
@@ -74,7 +75,8 @@ function show(section) {
   make(node, "p", section.text);
   const menus = make(node, "div"), grids = make(node, "div");
   grids.className = "grids";
-  make(node, "div", `${section.row}: down; ${section.column}: across`).className = "axis";
+  const axis = make(node, "div");
+  axis.className = "axis";
   const selects = names.map(name => {
     const select = make(make(menus, "label", `${name} `), "select");
     select.name = name;
@@ -85,8 +87,10 @@ function show(section) {
   function refresh() {
     grids.replaceChildren();
     tip.hidden = true;
-    section.grids.filter(grid => selects.every(select => grid.choice[select.name] === select.value))
-      .forEach(grid => draw(grids, section, grid));
+    const chosen = section.grids.filter(grid => selects.every(select => grid.choice[select.name] === select.value));
+    chosen.forEach(grid => draw(grids, section, grid));
+    const limit = Math.max(...chosen.map(grid => grid.limit));
+    axis.textContent = `${section.row} down, ${section.column} across; the deepest colours stand for \u00b1${written(limit)}`;
   }
   refresh();
 }

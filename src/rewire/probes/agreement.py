@@ -16,7 +16,9 @@ from rewire.probes.profiles import NONE, PLACE, Profile
 from rewire.statistics import MINIMUM, Array, benjamini_hochberg
 from rewire.tables import schema
 
-LEADING = 3  # places of a site that lead in a group: those of largest |value|
+LEADING = (
+    3  # places of a site that lead in a group: those of largest |value|, a quarter of the site's at most
+)
 SIGNIFICANT = 0.05
 NORMAL = 2 * stats.norm.ppf(0.975)  # standard errors in a 95 % interval
 SCHEMA = schema(
@@ -63,14 +65,15 @@ def agreement_rows(profiles: Iterable[Profile]) -> Iterator[dict[str, Any]]:
 
 
 def leading(values: pd.DataFrame) -> dict[int, list[str]]:
-    """Column of ``values`` [groups, places] -> the groups in which it is among the LEADING of its site by |value|."""
+    """Column of ``values`` [groups, places] -> the groups in which it leads among the places of its site."""
     sites = np.array([column[0] for column in values.columns])
     found: dict[int, list[str]] = {}
     for site in dict.fromkeys(sites.tolist()):
         columns = np.flatnonzero(sites == site)
+        count = min(LEADING, -(-len(columns) // 4))
         for group, row in zip(values.index, values.to_numpy(), strict=True):
             size = np.abs(row[columns])
-            for i in np.argsort(-size, kind="stable")[:LEADING]:
+            for i in np.argsort(-size, kind="stable")[:count]:
                 if size[i] > 0:
                     found.setdefault(int(columns[i]), []).append(group)
     return found
