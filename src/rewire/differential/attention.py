@@ -30,16 +30,18 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, every: int = 1) -> tup
     """
     outputs, pieces = [], []
     for scores in attention_scores(queries, keys):
-        scores -= scores.amax(dim=-1, keepdim=True)
-        attention = scores.softmax(-1)
-        log_sum = -attention.amax(dim=-1).log()  # of exp(scores), the largest of which is 1
-        outputs.append(attention @ values[..., : scores.shape[-1], :])
+        shifted = scores.new_empty(3, *scores.shape[1:])  # of P and Q less the largest; then Q's less P's
+        torch.sub(scores, scores.amax(dim=-1, keepdim=True), out=shifted[:2])
+        weights = shifted[:2].exp()  # attention times ``total``
+        total = weights.sum(dim=-1)
+        outputs.append(weights @ values[..., : scores.shape[-1], :] / total[..., None])
         first = scores.shape[-1] - scores.shape[-2]
         some = slice(-(first + 1) % every, None, every)
-        log_attention = scores[..., some, :] - log_sum[..., some, None]
+        log_attention = shifted[:2, ..., some, :] - total[..., some, None].log()
+        attention = weights[..., some, :] / total[..., some, None]
         pieces.append(
-            compare_attention(attention, scores, log_sum)
-            | compare_spread(attention[..., some, :], log_attention, first + some.start, every)
+            compare_attention(weights, shifted, total)
+            | compare_spread(attention, log_attention, first + some.start, every)
         )
     measures = {name: torch.cat([piece[name] for piece in pieces], dim=-1) for name in pieces[0]}
     return torch.cat(outputs, dim=-2), measures
@@ -59,29 +61,34 @@ def attention_scores(queries: Tensor, keys: Tensor) -> Iterator[Tensor]:
 def out_of_range(queries: Tensor, keys: Tensor) -> Tensor:
     """[..., T, E] x 2 -> bool [..., T]: queries with a score that is not finite or beyond LARGEST, on a key up to their own.
 
-    Attention is no distribution then: it is NaN, or goes to keys after the query. E max|q| max|k| bounds all scores and
-    nearly always settles it.
+    Attention is no distribution then: it is NaN, or goes to keys after the query. |q| |k| of all queries and all keys taken
+    as one vector each bounds all scores and nearly always settles it.
     """
-    q, k = (max(abs(bound.item()) for bound in x.aminmax()) for x in (queries, keys))
-    if queries.shape[-1] * q * k < LARGEST:  # false where one is NaN
+    q, k = (torch.dot(x.flatten(), x.flatten()).sqrt() for x in (queries, keys))
+    if q * k < LARGEST:  # false where one is NaN
         return queries.new_zeros(queries.shape[:-1], dtype=torch.bool)
     pieces = [~(scores.abs() <= LARGEST).all(dim=-1) for scores in attention_scores(queries, keys)]
     return torch.cat(pieces, dim=-1)
 
 
-def compare_attention(attention: Tensor, scores: Tensor, log_sum: Tensor) -> dict[str, Tensor]:
-    """[2, ..., S] x 2 and [2, ...] of P and Q -> measure -> [...]: entropies and KL divergences, nats.
+def compare_attention(weights: Tensor, shifted: Tensor, total: Tensor) -> dict[str, Tensor]:
+    """[2, ..., S], [3, ..., S], [2, ...] of P and Q -> measure -> [...]: entropies and KL divergences, nats.
 
-    log attention is ``scores`` less ``log_sum``, which is the same for all keys and is taken out of the sums over them.
+    Attention is ``weights`` / ``total``, its logarithm ``shifted`` less that of ``total``, which is the same for all keys
+    and is taken out of the sums over them. ``shifted[2]`` is overwritten with Q's less P's, so that equal attention is
+    exactly 0 apart. All six sums over keys of a query are one small matrix product, which no other tensor is made for.
     """
-    entropy = (log_sum - dot(attention, scores)).clamp(min=0)
-    difference = scores[1] - scores[0]
-    apart = log_sum[1] - log_sum[0]
+    torch.sub(shifted[1], shifted[0], out=shifted[2])
+    by_query = [x.flatten(1, -2).transpose(0, 1) for x in (weights, shifted)]  # [queries, 2 and 3, S]
+    sums = (by_query[0] @ by_query[1].transpose(1, 2)).permute(1, 2, 0).unflatten(-1, total.shape[1:])
+    means = sums / total[:, None]  # [2, 3, ...]: over attention of P and Q, of log P, log Q and log Q - log P
+    log_total = total.log()
+    apart = log_total[1] - log_total[0]
     return {
-        "entropy_base": entropy[0],
-        "entropy": entropy[1],
-        "attention_kl": (dot(attention[1], difference) - apart).clamp(min=0),
-        "attention_kl_reverse": (apart - dot(attention[0], difference)).clamp(min=0),
+        "entropy_base": (log_total[0] - means[0, 0]).clamp(min=0),
+        "entropy": (log_total[1] - means[1, 1]).clamp(min=0),
+        "attention_kl": (means[1, 2] - apart).clamp(min=0),
+        "attention_kl_reverse": (apart - means[0, 2]).clamp(min=0),
     }
 
 
