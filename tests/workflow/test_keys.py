@@ -144,6 +144,7 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     CLAIM + "measure": ("rouge1", JUDGE),
     CLAIM + "rule.above": (1, JUDGE),
     CLAIM + "about": (["gpt2"], JUDGE),
+    CLAIM + "study": ("seen-name", JUDGE),
     "claims.base-cannot-summarize.rule.below": (21, JUDGE),
     "claims.room-to-differ.rule.between": ([60, 96], JUDGE),
     "claims.edges-change-more.rule.test": (None, JUDGE),
@@ -237,6 +238,13 @@ def test_another_value_plans_the_probes_that_read_it(probed, key):
 def test_a_study_is_run_where_it_says(probed, key):
     value, jobs = CELLS_OF_STUDIES[key]
     assert probed.planned("probes", preset=probed.preset({key: value})) == jobs
+
+
+def test_claims_about_studies_are_judged_with_the_probes(probed):
+    preset = probed.preset({"claims.gpt2-contractions-mlps.rule.between": [1, 2]})
+    assert probed.planned("probes", preset=preset) == {"judge_probe_claims": 1, "probes": 1}
+    about = probed.preset({"claims.gpt2-contractions-mlps.study": "seen-name"})
+    assert set(probed.plan("probes", preset=about).changed) == {"judge_probe_claims"}
 
 
 def test_the_pairs_that_cross_model_patches_read(probed):
