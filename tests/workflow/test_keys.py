@@ -187,8 +187,8 @@ PROBE_FIGURES = dict.fromkeys(
 )
 # on what a study is run, and every job that it plans
 CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
-    STUDY + "models": ([], {"probes": 1}),  # the target itself, which has no file to make
-    STUDY + "datasets": ([], {"probes": 1}),
+    STUDY + "models": ([], {}),  # what is left of the target, the claims, is there
+    STUDY + "datasets": ([], {}),
     STUDY + "checkpoints": (
         ["step-000010"],
         dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"compare_groups": 1, "write_probe_page": 1, "probes": 1},
@@ -238,6 +238,13 @@ def test_another_value_plans_the_probes_that_read_it(probed, key):
 def test_a_study_is_run_where_it_says(probed, key):
     value, jobs = CELLS_OF_STUDIES[key]
     assert probed.planned("probes", preset=probed.preset({key: value})) == jobs
+
+
+@pytest.mark.parametrize("key", [STUDY + "models", STUDY + "datasets"])
+def test_a_study_that_is_run_nowhere_plans_nothing(probed, key):
+    another = {"probes.top_heads": 2}
+    assert "read_study" in probed.planned("probes", preset=probed.preset(another))
+    assert probed.planned("probes", preset=probed.preset(another | {key: []})) == {}
 
 
 def test_claims_about_studies_are_judged_with_the_probes(probed):
