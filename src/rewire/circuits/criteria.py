@@ -74,11 +74,30 @@ def completeness(
 
     ``knocked_out``: bool [K, sources], from ``random_knockouts`` or ``greedy_knockout``.
     """
-    everything = whole(circuit.graph)
-    circuits = [without_nodes(c, nodes) for c in (everything, circuit) for nodes in knocked_out]
+    return each_completeness(model, [(circuit, knocked_out)], pairs, metric, batch_tokens, intervention)[0]
+
+
+def each_completeness(
+    model: Model,
+    tried: Sequence[tuple[Circuit, Tensor]],
+    pairs: TokenPairs,
+    metric: str = "nll",
+    batch_tokens: int = 2048,
+    intervention: str = "patching",
+) -> list[Completeness]:
+    """``completeness`` of several circuits, each with its own sets of nodes; the model's own runs are made once for all."""
+    circuits = [
+        without_nodes(c, nodes)
+        for circuit, knocked_out in tried
+        for c in (whole(circuit.graph), circuit)
+        for nodes in knocked_out
+    ]
     values = evaluate(model, circuits, pairs, [metric], batch_tokens, intervention)[metric]
-    of_model, of_circuit = values.view(2, len(knocked_out), -1)
-    return Completeness(knocked_out, of_model, of_circuit)
+    parts = values.split([2 * len(knocked_out) for _, knocked_out in tried])
+    return [
+        Completeness(knocked_out, *part.view(2, len(knocked_out), -1))
+        for (_, knocked_out), part in zip(tried, parts, strict=True)
+    ]
 
 
 def random_knockouts(circuit: Circuit, draws: int, generator: torch.Generator, share: float = 0.5) -> Tensor:
@@ -136,15 +155,33 @@ def minimality(
     ``edges``: int64 [E] flat indices of the mask (None: every edge of the circuit, in graph order). Errors: InputError
     for an edge outside the circuit.
     """
-    kept = circuit.mask.flatten()
-    edges = kept.nonzero().flatten() if edges is None else edges
-    if not kept[edges].all():
-        u, v = divmod(int(edges[~kept[edges]][0]), circuit.graph.n_destinations)
-        raise InputError(f"edge {circuit.graph.edge_name(u, v)!r} is not in the circuit")
-    circuits = [circuit]
-    for edge in edges.tolist():
-        dropped = torch.zeros_like(circuit.mask)
-        dropped.view(-1)[edge] = True
-        circuits.append(without_edges(circuit, dropped))
+    if edges is None:
+        edges = circuit.mask.flatten().nonzero().flatten()
+    return each_minimality(model, [(circuit, edges)], pairs, metric, batch_tokens, intervention)[0]
+
+
+def each_minimality(
+    model: Model,
+    tried: Sequence[tuple[Circuit, Tensor]],
+    pairs: TokenPairs,
+    metric: str = "nll",
+    batch_tokens: int = 2048,
+    intervention: str = "patching",
+) -> list[Tensor]:
+    """``minimality`` of several circuits, each for its own edges; the model's own runs are made once for all."""
+    circuits = []
+    for circuit, edges in tried:
+        circuits.append(circuit)
+        circuits += [without_edges(circuit, edge_mask(circuit, edge)) for edge in edges.tolist()]
     values = evaluate(model, circuits, pairs, [metric], batch_tokens, intervention)[metric]
-    return values[1:] - values[0]
+    return [part[1:] - part[0] for part in values.split([1 + len(edges) for _, edges in tried])]
+
+
+def edge_mask(circuit: Circuit, edge: int) -> Tensor:
+    """bool [sources, destinations]: one edge. Errors: InputError if the circuit does not have it."""
+    one = torch.zeros_like(circuit.mask)
+    one.view(-1)[edge] = True
+    if not (circuit.mask & one).any():
+        name = circuit.graph.edge_name(*divmod(edge, circuit.graph.n_destinations))
+        raise InputError(f"edge {name!r} is not in the circuit")
+    return one

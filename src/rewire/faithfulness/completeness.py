@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,32 +24,33 @@ def rows(trial: Trial, sets: int, size: int) -> Iterator[dict[str, Any]]:
     """
     generator = torch.Generator().manual_seed(trial.seed)
     random = [live(circuit) for circuit in trial.random]
-    found = [
-        mean_gap(trial, circuit, criteria.random_knockouts(circuit, sets, generator))
-        for circuit in (trial.circuit, *random)
-    ]
+    found = mean_gaps(
+        trial, [(c, criteria.random_knockouts(c, sets, generator)) for c in (trial.circuit, *random)]
+    )
     null = [gap[0] for gap in found[1:]]
     for draw, gap in enumerate(found):
         row = labelled("completeness, random", draw, gap)
         yield row if draw else row | {"p": as_low(gap[0], null)}
-    for draw, circuit in enumerate((trial.circuit, random[0])):
-        nodes = criteria.greedy_knockout(
-            trial.model, circuit, trial.scored, size, batch_tokens=trial.batch_tokens
-        )
-        removed = " ".join(circuit.graph.sources[node] for node in nodes.nonzero().flatten())
-        yield labelled("completeness, greedy", draw, mean_gap(trial, circuit, nodes[None])) | {
-            "removed": removed
-        }
+    pair = (trial.circuit, random[0])
+    sought = [
+        criteria.greedy_knockout(trial.model, c, trial.scored, size, batch_tokens=trial.batch_tokens)
+        for c in pair
+    ]
+    gaps = mean_gaps(trial, [(c, nodes[None]) for c, nodes in zip(pair, sought, strict=True)])
+    for draw, (nodes, gap) in enumerate(zip(sought, gaps, strict=True)):
+        removed = " ".join(trial.circuit.graph.sources[node] for node in nodes.nonzero().flatten())
+        yield labelled("completeness, greedy", draw, gap) | {"removed": removed}
 
 
-def mean_gap(trial: Trial, circuit: Circuit, knocked_out: Tensor) -> Array:
-    """[3]: value, low and high of the gap, the mean over the sets ``knocked_out`` [K, sources]; nats a token."""
-    both = criteria.completeness(
-        trial.model, circuit, trial.judged, knocked_out, batch_tokens=trial.batch_tokens
-    )
+def mean_gaps(trial: Trial, tried: Sequence[tuple[Circuit, Tensor]]) -> list[Array]:
+    """Circuits and sets of nodes bool [K, sources] -> [3] each: value, low and high of the gap, the mean over the sets.
+
+    Nats a token.
+    """
     resamples = trial.resamples
-    gaps = np.abs(resamples.means((both.model - both.circuit).double().numpy()))  # [K, 1 + resamples]
-    return resamples.interval(gaps.mean(axis=0))
+    both = criteria.each_completeness(trial.model, tried, trial.judged, batch_tokens=trial.batch_tokens)
+    gaps = [np.abs(resamples.means((of.model - of.circuit).double().numpy())) for of in both]
+    return [resamples.interval(gap.mean(axis=0)) for gap in gaps]  # gap: [K, 1 + resamples]
 
 
 def labelled(criterion: str, number: int, gap: Array) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import Any
 
@@ -24,7 +24,9 @@ def rows(trial: Trial, most: int) -> Iterator[dict[str, Any]]:
     """
     generator = torch.Generator().manual_seed(trial.seed)
     edges = some_edges(trial.circuit, most, generator)
-    effects = dropping(trial, trial.circuit, edges)
+    random = list(map(live, trial.random))
+    others = [some_edges(circuit, ceil(len(edges) / len(random)), generator) for circuit in random]
+    effects, *null = dropping(trial, [(trial.circuit, edges), *zip(random, others, strict=True)])
     values, lows, highs = statistics.column_means(effects, seed=trial.seed)
     p = statistics.paired_permutation(effects, seed=trial.seed)
     q = statistics.benjamini_hochberg(p)
@@ -40,9 +42,8 @@ def rows(trial: Trial, most: int) -> Iterator[dict[str, Any]]:
             "p": p[number],
             "q": q[number],
         }
-    for draw, circuit in enumerate(map(live, trial.random)):
-        others = some_edges(circuit, ceil(len(edges) / len(trial.random)), generator)
-        for edge, effect in zip(others.tolist(), dropping(trial, circuit, others).mean(axis=0), strict=True):
+    for draw, (circuit, tried, found) in enumerate(zip(random, others, null, strict=True)):
+        for edge, effect in zip(tried.tolist(), found.mean(axis=0), strict=True):
             yield {
                 "criterion": "minimality",
                 "circuit": "random",
@@ -58,10 +59,10 @@ def some_edges(circuit: Circuit, most: int, generator: torch.Generator) -> Tenso
     return edges[torch.randperm(len(edges), generator=generator)[:most].sort().values]
 
 
-def dropping(trial: Trial, circuit: Circuit, edges: Tensor) -> Array:
-    """[examples, edges]: the effect of dropping each edge alone, nats a token."""
-    effects = criteria.minimality(trial.model, circuit, trial.judged, edges, batch_tokens=trial.batch_tokens)
-    return effects.T.double().numpy()
+def dropping(trial: Trial, tried: Sequence[tuple[Circuit, Tensor]]) -> list[Array]:
+    """Circuits and edges of theirs -> [examples, edges] each: the effect of dropping each edge alone, nats a token."""
+    effects = criteria.each_minimality(trial.model, tried, trial.judged, batch_tokens=trial.batch_tokens)
+    return [effect.T.double().numpy() for effect in effects]
 
 
 def name(circuit: Circuit, edge: int) -> str:
