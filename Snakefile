@@ -44,6 +44,7 @@ localrules:
     summaries,
     bakeoff,
     probes,
+    sequential,
     everything,
     figures,
     claims,
@@ -70,9 +71,11 @@ include: "workflow/rules/summaries.smk"
 include: "workflow/rules/lora.smk"
 include: "workflow/rules/studies.smk"
 include: "workflow/rules/probes.smk"
+include: "workflow/rules/sequential.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/probe_figures.smk"
+include: "workflow/rules/sequential_figures.smk"
 
 
 rule all:
@@ -85,7 +88,8 @@ rule all:
 
 
 rule everything:
-    """Target: the whole study and the probes."""
+    """Target: the whole study, the probes and sequential fine-tuning."""
     input:
         rules.all.input,
         rules.probes.input,
+        rules.sequential.input,

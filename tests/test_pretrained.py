@@ -14,6 +14,7 @@ from tiny_models import CONTEXT, tiny_model, tiny_tokenizer
 
 from rewire.errors import InputError
 from rewire.pretrained import (
+    bottom_of,
     context_length,
     context_of,
     expand,
@@ -330,3 +331,26 @@ def test_a_path_with_an_unset_variable_is_named(monkeypatch):
     monkeypatch.delenv("REWIRE_NOWHERE", raising=False)
     with pytest.raises(InputError, match=r"\$REWIRE_NOWHERE/model: the environment variable"):
         load_transformer("$REWIRE_NOWHERE/model")
+
+
+def test_an_adapter_on_an_adapter_is_loaded_with_what_is_below_it(
+    tmp_path: Path, tiny_model_folder: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    lora(tiny_model_folder, first, tiny_model_folder)
+    lora(tiny_model_folder, second, first, seed=2)
+    base, one, both = (load_transformer(folder).state_dict() for folder in (tiny_model_folder, first, second))
+    alone = load_transformer(tiny_model_folder, second).state_dict()  # given a base, it goes on that
+    for name, weight in base.items():
+        torch.testing.assert_close(both[name] - one[name], alone[name] - weight, atol=1e-6, rtol=1e-4)
+    name = "transformer.h.0.attn.c_attn.weight"
+    assert not torch.equal(one[name], base[name]) and not torch.equal(both[name], one[name])
+    assert bottom_of(second) == str(tiny_model_folder) and bottom_of("gpt2") == "gpt2"
+
+
+def test_adapters_in_a_circle_are_refused(tmp_path: Path, tiny_model_folder: Path) -> None:
+    first, second, own = (tmp_path / name for name in ("first", "second", "own"))
+    for folder, base in ((first, second), (second, first), (own, own)):
+        lora(tiny_model_folder, folder, base)
+    for folder in (first, own):
+        assert "lead back to" in refused(lambda folder=folder: load_transformer(folder))

@@ -12,7 +12,14 @@ import torch
 from rewire.circuits.graph import Graph
 from rewire.errors import InputError
 from rewire.pairs import TokenPairs
-from rewire.pretrained import find_tokenizer, fuse_activations, load_config, load_transformer, resolve_adapter
+from rewire.pretrained import (
+    bottom_of,
+    find_tokenizer,
+    fuse_activations,
+    load_config,
+    load_transformer,
+    resolve_adapter,
+)
 from rewire.residual import ResidualStream, check_against_model
 
 
@@ -67,7 +74,7 @@ def load(source: str | Path, adapter: str | Path | None = None, dtype: Any = Non
     On the GPU where there is one. A directory with an ``adapter_config.json`` is loaded as an adapter on the base model it names.
     """
     source, adapter = resolve_adapter(source, adapter)
-    return held(load_transformer(source, adapter, dtype), find_tokenizer(source), str(source))
+    return held(load_transformer(source, adapter, dtype), find_tokenizer(bottom_of(source)), str(source))
 
 
 def randomly_initialised(source: str | Path, seed: int = 0) -> Model:

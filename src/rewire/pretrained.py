@@ -30,7 +30,10 @@ def expand(source: str | Path) -> str:
 
 
 def resolve_adapter(source: str | Path, adapter: str | Path | None) -> tuple[str | Path, str | Path | None]:
-    """(base, adapter): follows ``source`` to its base model if it is an adapter's directory."""
+    """(base, adapter): follows ``source`` to what it names as its base if it is an adapter's directory.
+
+    The base may be an adapter in its turn: ``load_transformer`` merges the whole chain.
+    """
     source = expand(source)
     config = Path(source) / "adapter_config.json"
     if adapter is None and config.is_file():
@@ -44,6 +47,21 @@ def resolve_adapter(source: str | Path, adapter: str | Path | None) -> tuple[str
     return source, None if adapter is None else expand(adapter)
 
 
+def bottom_of(source: str | Path) -> str:
+    """The model under ``source``: itself, or where the chain of adapters ends that begins there.
+
+    Errors: InputError for a chain that leads back to itself.
+    """
+    chain = [expand(source)]
+    while True:
+        base, adapter = resolve_adapter(chain[-1], None)
+        if adapter is None:
+            return chain[-1]
+        if expand(base) in chain:
+            raise InputError(f"{source}: its adapters lead back to {base}, there is no base model")
+        chain.append(expand(base))
+
+
 def load_transformer(
     source: str | Path,
     adapter: str | Path | None = None,
@@ -52,14 +70,25 @@ def load_transformer(
 ) -> PreTrainedModel:
     """The Hugging Face model, in evaluation mode, an adapter merged into its weights.
 
-    ``adapter`` may also be the folder of a whole model, which then is loaded in the place of ``source``.
+    ``adapter`` may also be the folder of a whole model, which then is loaded in the place of ``source``. A ``source``
+    that is an adapter is merged into its own base first.
     Errors: InputError for a directory without weights, weights that are a pickle, or a Hub id that cannot be reached.
     """
-    from transformers import AutoModelForCausalLM
-
     if adapter is not None and is_whole_model(expand(adapter)):
         source, adapter = adapter, None
-    source = expand(source)
+    bottom_of(source)  # refuses a chain without an end
+    source, below = resolve_adapter(source, None)
+    if below is None:
+        model = read_transformer(str(source), dtype, allow_pickle)
+    else:
+        model = load_transformer(source, below, dtype, allow_pickle)
+    return (model if adapter is None else merge_adapter(model, expand(adapter), allow_pickle)).eval()
+
+
+def read_transformer(source: str, dtype: Any, allow_pickle: bool) -> Any:
+    """The model of a directory or Hub id that is no adapter."""
+    from transformers import AutoModelForCausalLM
+
     check_weights(Path(source), allow_pickle)
     options: dict[str, Any] = {"use_safetensors": None if allow_pickle else True}
     if dtype is not None:
@@ -70,7 +99,7 @@ def load_transformer(
     if missing := sorted(loaded["missing_keys"]):  # transformers would go on with random ones
         raise InputError(f"{source}: its weights lack {missing[0]} and {len(missing) - 1} others")
     fuse_activations(model)
-    return (model if adapter is None else merge_adapter(model, expand(adapter), allow_pickle)).eval()
+    return model
 
 
 def is_whole_model(folder: str) -> bool:

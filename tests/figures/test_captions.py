@@ -19,6 +19,8 @@ def test_every_figure_of_the_report_has_a_caption_and_every_caption_a_figure():
     named += [f"probe_{name}" for name in re.findall(r'\*\*probed\("(\w+)"', probes)]
     named += re.findall(r'"\.\./report/([\w-]+)\.rst"', probes)
     named += re.findall(r'\*\*shown\([^)]*?"(cross_\w+)"', probes)
+    sequential = (WORKFLOW / "rules/sequential_figures.smk").read_text()
+    named += [f"sequential_{name}" for name in re.findall(r'\*\*sequential_figure\("(\w+)"', sequential)]
     assert len(named) > 5 and sorted(named) == [path.stem for path in CAPTIONS]
 
 
@@ -33,4 +35,5 @@ def test_captions_are_sound(path):
     )
     html = publish_parts(text, writer="html", settings_overrides={"halt_level": 2, "report_level": 2})["body"]
     words = " ".join(html.split())
-    assert len(words) > 300 and ("small on newswire" in words or path.stem == "claims")
+    subject = "small" if path.stem.startswith("sequential") else "small on newswire"
+    assert len(words) > 300 and (subject in words or path.stem == "claims")

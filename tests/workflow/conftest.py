@@ -178,6 +178,15 @@ def probed(smoke) -> Copy:
     return smoke
 
 
+@pytest.fixture(scope="session")
+def sequenced(smoke) -> Copy:
+    """The same copy, in which sequential fine-tuning is finished too."""
+    if smoke.planned("sequential"):
+        done = smoke.snakemake("sequential")
+        assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    return smoke
+
+
 @pytest.fixture
 def clone(finished, tmp_path) -> Iterator[Copy]:
     """Another copy of the finished run."""

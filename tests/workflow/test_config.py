@@ -32,6 +32,18 @@ def test_presets_build_the_graph_of_their_probes(copy, preset, tmp_path):
         assert "finetune" not in output and "cross_" not in output
 
 
+@pytest.mark.parametrize(
+    "preset, second",
+    [(None, 24 + 2 + 2 + 2), ("smoke", 2 + 1 + 1), ("pythia-sequential", 56 + 1 + 2 + 2)],
+)
+def test_presets_build_the_graph_of_their_tasks(copy, preset, second, tmp_path):
+    output = " ".join(build(copy, preset, tmp_path, "sequential").split())
+    for rule in ("train_second_task", "measure_second_task"):
+        assert f"{rule} {second}" in output
+    assert "finetune" not in output and "write_articles" not in output
+    assert ("copy_sequential_base" in output) == (preset == "pythia-sequential")
+
+
 def build(copy, preset, tmp_path, *targets):
     """Asserts that a dry run of ``preset`` succeeds; returns what it says."""
     environment = {"REWIRE_MATERIAL": str(tmp_path)}
@@ -121,6 +133,30 @@ MISTAKES = {
         {"summaries": {"split": "validation"}, "pairs": {"split": "test"}},
         ["summaries.split", "'validation'"],
     ),
+    "task that there is not": (
+        {"sequential": {"tasks": ["add", "adding"]}},
+        ["sequential.tasks", "'adding'", "add_sub", "digit_sum"],
+    ),
+    "pair of a task with itself": (
+        {"sequential": {"pairs": [["add", "max"], ["sub", "sub"]]}},
+        ["sequential.pairs", "'sub' after itself"],
+    ),
+    "pair that is no pair": (
+        {"sequential": {"pairs": [["add", "max", "sub"]]}},
+        ["sequential.pairs", "'sub'"],
+    ),
+    "tasks for a model that is not there": (
+        {"sequential": {"models": ["calculators"]}},
+        ["sequential.models", "'calculators'", "calculator"],
+    ),
+    "tasks for a tokenizer made of articles": (
+        {"sequential": {"models": ["small"]}},
+        ["sequential.models", "'small'", "words: tasks"],
+    ),
+    "articles for a tokenizer made of tasks": (
+        {"runs": [{"model": "calculator", "dataset": "newswire"}]},
+        ["runs[0].model", "calculator", "words: tasks"],
+    ),
     "no strategy left": (
         {"lora": {"strategies": dict.fromkeys(("full", "standard", "targeted", "circuit", "random"))}},
         ["lora.strategies"],
@@ -150,6 +186,8 @@ def test_a_mistyped_target_fails_at_once(copy):
         "results/probes/small/newswire/final/seen-nam/summary.parquet",
         "results/figures/small/newswire/probes/final/seen-name/hedas.png",
         "results/figures/small/newswire/probes/cross-model/seen-nam.png",
+        "results/sequential/calculator/add-mux/kept/measures.parquet",
+        "results/sequential/calculator/add-add/kept/measures.parquet",
     ):
         done = copy.snakemake("--dry-run", target)
         assert done.returncode != 0 and "MissingRuleException" in done.stdout + done.stderr, target

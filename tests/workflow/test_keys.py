@@ -194,6 +194,55 @@ CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
         dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"compare_groups": 1, "write_probe_page": 1, "probes": 1},
     ),
 }
+TASKS, STAGES = {"pretrain_on_tasks", "write_task"}, {"train_task", "train_second_task"}
+MEASURE_STAGES, GATHER = {"measure_task", "measure_second_task"}, {"gather_pairs"}
+COMBINE, JUDGE_TASKS = {"combine_circuits"}, {"judge_sequential_claims"}
+STAGE = "sequential.training."
+# keys that the target `sequential` alone reads
+OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
+    "sequential.numbers.largest": (10, TASKS),
+    "sequential.numbers.negative": (True, TASKS),
+    "sequential.numbers.splits": ("drop", TASKS),
+    "sequential.rows.train": (41, TASKS),
+    "sequential.rows.validation": (11, TASKS),
+    "sequential.rows.test": (11, TASKS),
+    "sequential.seed": (1, TASKS | MEASURE_STAGES | COMBINE | GATHER | {"regress_forgetting"}),
+    "sequential.base.tasks": (["digit_sum"], {"pretrain_on_tasks"}),
+    "sequential.base.prompts": (6, {"pretrain_on_tasks"}),
+    "sequential.variants.kept.adapters": ("stacked", {"train_second_task"}),
+    "sequential.variants.kept.rate": (0.5, {"train_second_task"}),
+    "sequential.variants.inside.circuit": ("outside", {"train_second_task"}),
+    "sequential.steps": ([6], STAGES | MEASURE_STAGES),
+    STAGE + "steps": (11, STAGES | MEASURE_STAGES | COMBINE),
+    STAGE + "batch_size": (9, STAGES),
+    STAGE + "learning_rate": (1e-4, STAGES),
+    STAGE + "schedule": ("linear", STAGES),
+    STAGE + "warmup": (3, STAGES),
+    STAGE + "weight_decay": (0.5, STAGES),
+    STAGE + "beta2": (0.9, STAGES),
+    STAGE + "log_every": (3, STAGES),
+    STAGE + "resume_every": (6, STAGES),
+    STAGE + "seed": (1, STAGES),
+    "sequential.full": (True, STAGES),
+    "sequential.adapter.rank": (3, STAGES),
+    "sequential.adapter.alpha_per_rank": (1, STAGES),
+    "sequential.adapter.dropout": (0.1, STAGES),
+    "sequential.adapter.target_modules": (["attn.c_attn", "mlp.c_fc"], STAGES),
+    "sequential.fraction": (0.2, MEASURE_STAGES | COMBINE),
+    "sequential.examples": (7, MEASURE_STAGES | COMBINE),
+    "sequential.random": (21, MEASURE_STAGES | COMBINE),
+    "sequential.resamples": (101, MEASURE_STAGES),
+    "sequential.learned": (0.5, GATHER),
+    "sequential.articles.dataset": ("newswire", set()),  # no task of the smoke run is made of articles
+    "sequential.articles.corruption": ("random", set()),
+    # the tasks themselves: a model from scratch has their words
+    "sequential.tasks": (["max", "add", "min"], {"pretrain_on_tasks"} | GATHER),
+    "sequential.alone": (["sub", "min"], {"pretrain_on_tasks"} | GATHER),
+    "sequential.pairs": ([["add", "max"]], GATHER),
+    "sequential.variants.inside.pairs": ([["max", "add"]], GATHER),
+    "sequential.multi": ([], GATHER | JUDGE_TASKS),
+    "claims.union-as-faithful.rule.above": (-0.2, JUDGE_TASKS),
+}
 # bounds of memory: results change by rounding at most, but a table should never mix two ways to compute it
 BOUNDS: dict[str, tuple[Any, set[str]]] = {
     "differential.batch_tokens": (4097, COMPARE),
@@ -202,12 +251,14 @@ BOUNDS: dict[str, tuple[Any, set[str]]] = {
 }
 # the default run has no strategy that chooses heads
 WITHOUT_EFFECT: dict[str, Any] = {"lora.critical_heads": 3}
-# names of cells, not settings: test_rebuilds adds models and datasets to the catalogue and the runs
-ELSEWHERE = {"runs[].model", "runs[].dataset"}
+# names of cells, not settings: test_rebuilds adds models and datasets to the catalogue and the runs; and a single value
+ELSEWHERE = {"runs[].model", "runs[].dataset", "models.*.tokenizer.words"}
 
 
 def changed(key: str, value: Any) -> dict[str, Any]:
     """The preset's changes for another value at ``key``: what the schema asks for besides comes along."""
+    if key == "sequential.articles.corruption":
+        return {"sequential.articles": {"dataset": "newswire", "corruption": value}}
     if key == STANDARD + "ratio":
         return {STANDARD + "higher": "circuit", key: value}
     if key == "claims.edges-change-more.rule.test":
@@ -232,6 +283,41 @@ def test_another_value_plans_the_probes_that_read_it(probed, key):
     assert set(plan.changed) == rules
     assert rules <= set(plan.jobs)
     assert probed.planned(preset=preset) == {}
+
+
+@pytest.mark.parametrize("key", OF_SEQUENTIAL)
+def test_another_value_plans_the_stages_of_tasks_that_read_it(sequenced, key):
+    value, rules = OF_SEQUENTIAL[key]
+    preset = sequenced.preset(changed(key, value))
+    plan = sequenced.plan("sequential", preset=preset)
+    assert set(plan.changed) == rules
+    assert rules <= set(plan.jobs)
+    assert sequenced.planned(preset=preset) == {}
+
+
+def test_circuits_of_tasks_are_found_as_others_are(sequenced):
+    for key in ("method", "steps", "grid", "metric", "batch_tokens"):
+        value, _ = (OF_THE_SMOKE_RUN | BOUNDS)[f"circuits.{key}"]
+        plan = sequenced.plan("sequential", preset=sequenced.preset({f"circuits.{key}": value}))
+        assert set(plan.changed) == MEASURE_STAGES | COMBINE, key
+
+
+def test_a_claim_is_judged_on_the_runs_of_its_stage(sequenced):
+    preset = sequenced.preset(claim_on("sequential"))
+    assert set(sequenced.plan("sequential", preset=preset).changed) == JUDGE_TASKS
+    assert set(sequenced.plan(preset=sequenced.preset(claim_on(None))).changed) == JUDGE
+
+
+def claim_on(stage):
+    """A preset's change: one more claim, on a stage or on the runs."""
+    claim = {"statement": "s", "source": "s", "measure": "union_lead", "rule": {"above": 0}}
+    return {"claims.more": claim | ({"stage": stage} if stage else {})}
+
+
+def test_no_model_no_sequential_run(sequenced):
+    assert sequenced.planned("sequential", preset=sequenced.preset({"sequential.models": []})) == {
+        "sequential": 1
+    }
 
 
 @pytest.mark.parametrize("key", CELLS_OF_STUDIES)
@@ -387,10 +473,13 @@ def test_every_key_of_the_schema_is_tried():
         *OF_THE_SMOKE_RUN,
         *OF_THE_PROBES,
         *CELLS_OF_STUDIES,
+        *OF_SEQUENTIAL,
         *BOUNDS,
         *WITHOUT_EFFECT,
         *OF_OTHER_SOURCES,
         "summaries.split",
+        "sequential.models",
+        "claims.more.stage",
     }
     assert len(keys) > 100 and {"lora.training.beta2", "models.*.pretraining.seed", *ELSEWHERE} <= set(keys)
     assert [key for key in keys if key not in ELSEWHERE and not any(fnmatchcase(t, key) for t in tried)] == []

@@ -159,6 +159,11 @@ rule downloads:
             if m in PUBLISHED or (c == "base" and MODELS[m]["source"] == "hub")
         ],
         [
+            f"results/sequential/{m}/base"
+            for m in config["sequential"]["models"]
+            if MODELS.get(m, {}).get("source") == "hub"
+        ],
+        [
             f"results/articles/{d}/{split}.parquet"
             for _, d in RUNS
             if DATASETS[d]["source"] == "hub"

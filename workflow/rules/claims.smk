@@ -58,6 +58,14 @@ def paths_claimed(of_run):
 IDENTITIES = ordered({m: MODELS[m]["id"] for m, _ in RUNS if "id" in MODELS[m]})
 
 
+def claims_of(stage=None):
+    """The claims that are judged on the runs of a stage, or on those of `runs`."""
+    claims = config["claims"]
+    return ordered(
+        {name: claims[name] for name in claims if claims[name].get("stage") == stage}
+    )
+
+
 rule judge_claims:
     """One row a claim and run: published value, ours with its interval, verdict."""
     input:
@@ -74,7 +82,7 @@ rule judge_claims:
         **on_tables(),
     params:
         code=code("claims.py"),
-        claims=section("claims"),
+        claims=claims_of(),
         runs=[list(run) for run in RUNS],
         tables=[tables_claimed(*run) for run in RUNS],
         identities=IDENTITIES,

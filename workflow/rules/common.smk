@@ -26,15 +26,14 @@ from rewire.lora.declared import (
     problem,
 )
 
-# `name: null` drops a strategy that another config declares
-if isinstance(config.get("lora"), dict) and isinstance(
-    config["lora"].get("strategies"), dict
-):
-    config["lora"]["strategies"] = {
-        name: declared
-        for name, declared in config["lora"]["strategies"].items()
-        if declared is not None
-    }
+# `name: null` drops a strategy or a variant that another config declares
+for part, key in (("lora", "strategies"), ("sequential", "variants")):
+    if isinstance(config.get(part), dict) and isinstance(config[part].get(key), dict):
+        config[part][key] = {
+            name: declared
+            for name, declared in config[part][key].items()
+            if declared is not None
+        }
 
 try:
     validate(config, "../schemas/config.schema.yaml")

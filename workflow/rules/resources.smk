@@ -21,6 +21,7 @@ WEIGHTS_READ, WEIGHTS_COMPARED, WEIGHTS_TRAINED = 5, 10, 6
 BACKWARD, FORWARD = (30, 3), (10, 0)
 RATE = 5e12  # floating-point operations a second: a data-centre GPU of an older make, used to a third
 STARTING = 30  # minutes for starting, loading and writing
+WORDS = 1000  # of a tokenizer made for tasks, more than it has
 LONGEST = 2048  # tokens of an article with its summary, however long the context is
 
 
@@ -109,6 +110,8 @@ def size(model):
         tokenizer = entry["tokenizer"]
         folder = Path(os.path.expandvars(tokenizer.get("path", "")))
         words = tokenizer.get("vocabulary") or len(read_json(folder / "vocab.json"))
+        if "words" in tokenizer:
+            words = WORDS
         return size_of(entry["architecture"], words)
     if entry["source"] == "local":
         return size_of(

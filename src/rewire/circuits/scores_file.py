@@ -79,6 +79,14 @@ def read_scores(path: str | Path) -> tuple[Scores, Circuit | None]:
     return scores, Circuit(mask, graph, described["requested"], circuit_level, neurons)
 
 
+def read_scored_circuit(path: str | Path) -> tuple[Scores, Circuit]:
+    """``read_scores`` of a file that holds a circuit. Errors: InputError that names the file also if it holds none."""
+    scores, circuit = read_scores(path)
+    if circuit is None:
+        raise InputError(f"{path}: scores without a circuit")
+    return scores, circuit
+
+
 def opened(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file, neither checked beyond the tensors' types."""
     if Path(path).is_dir():

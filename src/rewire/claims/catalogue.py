@@ -24,6 +24,15 @@ from rewire.claims.differential import (
 )
 from rewire.claims.frames import Tables
 from rewire.claims.probes import NONE, leading_among, leading_layer, more_by, neurons_among, probability
+from rewire.claims.sequential import (
+    add_sub_at,
+    change_falls,
+    combined,
+    edges_beyond_nodes_beyond_floor,
+    first_change,
+    inside_minus_outside,
+    regression,
+)
 from rewire.claims.summaries import (
     fact_share,
     mask_effect,
@@ -36,6 +45,7 @@ from rewire.statistics import Estimate
 NATS = "nats/token"
 STUDENT = "Michelle Jones was a top-notch student. Michelle"
 POINTS = "ROUGE-1 points"
+TURNOVER = "|A△B| / |A|"
 MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "mask_effect": (mask_effect, NATS),
     "mask_minus_random_effect": (mask_minus_random_effect, NATS),
@@ -76,6 +86,23 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     ),
     "p_was_after_michelle_jones": (probability(STUDENT, " was"), "probability"),
     "p_jones_after_michelle_jones": (probability(STUDENT, " Jones"), "probability"),
+    # sequential fine-tuning
+    "forgetting_overlap_r": (regression("linear", "r"), "Pearson's r"),
+    "forgetting_overlap_rho": (regression("spearman", "rho"), "Spearman's rho"),
+    "forgetting_overlap_r2": (regression("linear", "r2"), "R²"),
+    "forgetting_overlap_logistic_r2": (regression("logistic", "r2"), "R²"),
+    "inside_minus_outside": (inside_minus_outside, "share of accuracy"),
+    "first_edge_change": (first_change("edge"), TURNOVER),
+    "first_node_change": (first_change("node"), TURNOVER),
+    "edge_change_falls": (change_falls, TURNOVER),
+    "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_beyond_floor, TURNOVER),
+    **{
+        f"add_sub_kl_percentage_at_{name}": (add_sub_at(fraction), "percent")
+        for name, fraction in (("0.1", 0.001), ("1", 0.01), ("5", 0.05), ("50", 0.5))
+    },
+    "union_kl_percentage": (combined("union", "kl_percentage"), "percent"),
+    "union_lead": (combined("union", "lead"), "normalised faithfulness"),
+    "union_lead_at_equal_edges": (combined("union-as-own", "lead"), "normalised faithfulness"),
 }
 # tests that give a verdict themselves, by more than where one interval lies
 TESTS: dict[str, Callable[[Tables], str]] = {"edge_centric": edge_centric_verdict}

@@ -16,11 +16,12 @@ from rewire.figures.style import FAINT, GREY, INK, checkpoint_label
 BAND = 0.22  # opacity of an interval around a curve
 
 
-def no_data(axes: Axes, text: str = "no data") -> None:
-    """Say in the middle of the panel that nothing was measured."""
+def no_data(axes: Axes, text: str = "no data", shared: bool = False) -> None:
+    """Say in the middle of the panel that nothing was measured; ``shared``: its axes are other panels' too and stay."""
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=GREY, fontsize=10)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    if not shared:
+        axes.set_xticks([])
+        axes.set_yticks([])
 
 
 def note(axes: Axes, text: str) -> None:

@@ -1,0 +1,136 @@
+"""Measures of sequential fine-tuning: forgetting and overlap, change over a task's training, combined circuits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from rewire import statistics
+from rewire.claims.frames import NotRun, Tables, frame
+from rewire.statistics import Estimate
+
+Measure = Callable[[Tables], Estimate | None]
+
+
+def main_variant(tables: Tables) -> str | None:
+    """The variant that most pairs are run by, the first among equals; None without pairs."""
+    pairs = frame(tables, "pairs")
+    sizes = pairs.groupby("variant", sort=False).size()
+    return str(sizes.idxmax()) if len(sizes) else None
+
+
+def regression(fit: str, statistic: str) -> Measure:
+    """A statistic of the regression of forgetting on edge Jaccard, pairs of the main variant; n: pairs."""
+
+    def measure(tables: Tables) -> Estimate | None:
+        table = frame(tables, "regression")
+        at = (table["variant"] == main_variant(tables)) & (table["overlap"] == "edge_jaccard")
+        rows = table[at & (table["fit"] == fit) & (table["statistic"] == statistic)]
+        if not len(rows) or not np.isfinite(rows["value"].iloc[0]):
+            return None
+        row = rows.iloc[0]
+        return Estimate(row["value"], row["low"], row["high"], int(row["pairs"]))
+
+    return measure
+
+
+def turnover(tables: Tables, kind: str, beyond: bool = False) -> Any:
+    """[tasks, checkpoints]: |A xor B| / |A| from each checkpoint to the next while a task is learned alone, from the first on.
+
+    ``kind``: edge or node. ``beyond``: less the noise floor, the larger of the two models'.
+    """
+    table = frame(tables, "changes")
+    at = (
+        (table["kind"] == "single")
+        & (table["reference"] == "previous")
+        & (table["measure"] == f"{kind}_turnover")
+    )
+    rows = table[at & (table["task"] == table["first"])]
+    value = rows["value"] - rows[["floor", "reference_floor"]].max(axis=1) if beyond else rows["value"]
+    if not len(rows):
+        raise NotRun("changes")
+    return rows.assign(value=value).pivot(index="task", columns="step", values="value").to_numpy(dtype=float)
+
+
+def over_tasks(values: Any) -> Estimate | None:
+    """The mean over tasks, those without a value left out; None if there are none."""
+    known = values[np.isfinite(values)]
+    return statistics.mean(known) if len(known) else None
+
+
+def first_change(kind: str) -> Measure:
+    """Change from the base to the first checkpoint, mean over tasks."""
+    return lambda tables: over_tasks(turnover(tables, kind)[:, 0])
+
+
+def change_falls(tables: Tables) -> Estimate | None:
+    """Edge change at the first checkpoint minus that at the last, mean over tasks; None for a single checkpoint."""
+    found = turnover(tables, "edge")
+    return over_tasks(found[:, 0] - found[:, -1]) if found.shape[1] > 1 else None
+
+
+def edges_beyond_nodes_beyond_floor(tables: Tables) -> Estimate | None:
+    """Edge change less node change, each beyond its own noise floor: means over checkpoints, then over tasks."""
+    edge, node = (turnover(tables, kind, beyond=True) for kind in ("edge", "node"))
+    return over_tasks((edge - node).mean(axis=1))
+
+
+def add_sub_at(fraction: float) -> Measure:
+    """kl_percentage of AddSub's circuit of that share of all edges."""
+
+    def measure(tables: Tables) -> Estimate | None:
+        table = frame(tables, "curve")
+        rows = table[np.isclose(table["fraction"], fraction)]
+        return estimate_of(rows.iloc[0], "kl_percentage") if len(rows) else None
+
+    return measure
+
+
+def estimate_of(row: Any, column: str) -> Estimate:
+    """A column of a row with its interval; n: examples."""
+    low, high = (float(row[f"{column}_{end}"]) for end in ("low", "high"))
+    return Estimate(float(row[column]), low, high, int(row["examples"]))
+
+
+def combined(circuit: str, column: str) -> Measure:
+    """A column of the algebra table: of the first composite, its parts' circuits found in models of their own."""
+
+    def measure(tables: Tables) -> Estimate | None:
+        table = frame(tables, "algebra")
+        rows = table[(table["parts_found"] == "alone") & (table["circuit"] == circuit)]
+        if not len(rows):
+            return None
+        return estimate_of(rows.iloc[0], column)
+
+    return measure
+
+
+def inside_minus_outside(tables: Tables) -> Estimate | None:
+    """Forgetting where the first task's circuit alone is trained, minus where all but it is: mean over prompts and pairs.
+
+    The pairs are those that have both variants and a first task that was learned; n: prompts of all pairs. The interval is over
+    prompts, so that it holds for these pairs.
+    """
+    pairs, table = frame(tables, "pairs"), frame(tables, "checkpoints")
+    learned = pairs[pairs["learned"].astype(bool)]
+    found = {
+        name: learned[learned["variant"] == name].set_index(["first", "second"])
+        for name in ("inside", "outside")
+    }
+    lost = []
+    for pair in found["inside"].index.intersection(found["outside"].index, sort=False):
+        runs = [found[name].loc[pair, "run"] for name in ("inside", "outside")]
+        inside, outside = (after(table, run, pair[0]) for run in runs)
+        before = found["inside"].loc[pair, "first_accuracy_before"]
+        lost.append((outside - inside) / before if before else np.full(len(inside), math.nan))
+    values = np.concatenate(lost) if lost else np.empty(0)
+    return statistics.mean(values) if len(values) and np.isfinite(values).all() else None
+
+
+def after(table: Any, run: str, task: str) -> Any:
+    """[examples]: whether a task's test prompts are answered rightly at the end of a run."""
+    rows = table[(table["run"] == run) & (table["task"] == task)].sort_values("step")
+    return np.asarray(rows["correct"].iloc[-1], dtype=float)

@@ -1,0 +1,154 @@
+"""What the section ``sequential`` of the config may say, and which runs follow from it.
+
+Plain Python: a config is checked before any environment exists. Definitions: docs/definitions.md, "Sequential fine-tuning".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+SINGLE, SEQUENTIAL, MULTI = "single", "sequential", "multi"
+TOGETHER = "+"  # between the tasks of a multi-task run
+CONTINUED, STACKED, MERGED = "continued", "stacked", "merged"
+INSIDE, OUTSIDE = "inside", "outside"
+ALL = "all"
+SUMMARIZATION = "summarization"  # the task that is made of articles, not generated
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: ``tasks`` in the order of their names in it. ``variant``: of a sequential run, how its second stage
+    is trained; the stage is on the last task, after the run ``first``.
+    """
+
+    name: str
+    kind: str
+    tasks: tuple[str, ...]
+    variant: str | None = None
+
+    @property
+    def first(self) -> str | None:
+        """The task of the first stage; None for tasks that are trained together."""
+        return None if self.kind == MULTI else self.tasks[0]
+
+    @property
+    def second(self) -> str | None:
+        """The task of the second stage, of a sequential run alone."""
+        return self.tasks[1] if self.kind == SEQUENTIAL else None
+
+    @property
+    def trained(self) -> list[str]:
+        """The tasks that this run's own training is on."""
+        return [self.tasks[1]] if self.kind == SEQUENTIAL else list(self.tasks)
+
+    def columns(self) -> dict[str, Any]:
+        """What tells this run from others in every table (``tables.RUN``)."""
+        return {
+            "run": self.name,
+            "kind": self.kind,
+            "variant": self.variant,
+            "first": self.first,
+            "second": self.second,
+            "tasks": self.trained,
+        }
+
+
+def single(task: str) -> Run:
+    return Run(task, SINGLE, (task,))
+
+
+def sequential(first: str, second: str, variant: str) -> Run:
+    return Run(f"{first}-{second}/{variant}", SEQUENTIAL, (first, second), variant)
+
+
+def multi(tasks: Sequence[str]) -> Run:
+    return Run(TOGETHER.join(tasks), MULTI, tuple(tasks))
+
+
+def run_of(kind: str, tasks: Sequence[str], variant: str | None = None) -> Run:
+    """The run of that kind."""
+    if kind == SEQUENTIAL:
+        assert variant is not None
+        return sequential(tasks[0], tasks[1], variant)
+    return single(tasks[0]) if kind == SINGLE else multi(tasks)
+
+
+def pairs_of(settings: Mapping[str, Any], variant: str) -> list[tuple[str, str]]:
+    """The ordered pairs of tasks that a variant is run on: its own, else the section's; ``all``: every one."""
+    chosen = settings["variants"][variant].get("pairs", settings["pairs"])
+    if chosen == ALL:
+        return list(permutations(settings["tasks"], 2))
+    return [(first, second) for first, second in chosen]
+
+
+def every_task(settings: Mapping[str, Any]) -> list[str]:
+    """The tasks that are trained by themselves: those of the pairs, and those in no pair."""
+    return [*settings["tasks"], *settings["alone"]]
+
+
+def runs(settings: Mapping[str, Any]) -> dict[str, Run]:
+    """Every run of the section, by name: single ones, ordered pairs by variant, and tasks together."""
+    found = [single(task) for task in every_task(settings)]
+    for variant in sorted(settings["variants"]):  # whatever their order in the configs that are put together
+        found += [sequential(first, second, variant) for first, second in pairs_of(settings, variant)]
+    found += [multi(tasks) for tasks in settings["multi"]]
+    return {run.name: run for run in found}
+
+
+def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
+    """What is wrong with the section, in one line that names the key: a task that is not ``known``, a task after itself,
+    settings that contradict each other.
+    """
+    tasks = settings["tasks"]
+    if "articles" in settings:
+        known = [*known, SUMMARIZATION]
+    elif SUMMARIZATION in every_task(settings):
+        return f"sequential.articles: the task {SUMMARIZATION} needs a dataset"
+    for key, chosen in (
+        ("tasks", tasks),
+        ("alone", settings["alone"]),
+        ("base.tasks", settings["base"]["tasks"]),
+    ):
+        for task in chosen:
+            if task not in known:
+                return f"sequential.{key}: {task!r} is not a task; there are {', '.join(known)}"
+    if twice := sorted(set(tasks) & set(settings["alone"])):
+        return f"sequential.alone: {twice[0]!r} is one of sequential.tasks too"
+    if given := sorted({*every_task(settings)} & set(settings["base"]["tasks"])):
+        return f"sequential.base.tasks: {given[0]!r} is fine-tuned on too; a base would know it beforehand"
+    if found := wrong_pair(settings["pairs"], tasks):
+        return f"sequential.pairs: {found}"
+    for together in settings["multi"]:
+        if outside := [task for task in together if task not in tasks]:
+            return f"sequential.multi: {outside[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
+    last = settings["training"]["steps"]
+    if late := [step for step in settings["steps"] if step >= last]:
+        return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
+    for name, declared in settings["variants"].items():
+        if found := wrong_pair(declared.get("pairs", ALL), tasks):
+            return f"sequential.variants.{name}.pairs: {found}"
+        if found := contradiction(declared, settings):
+            return f"sequential.variants.{name}.{found}"
+    return None
+
+
+def wrong_pair(chosen: Any, tasks: Sequence[str]) -> str | None:
+    for first, second in [] if chosen == ALL else chosen:
+        for task in (first, second):
+            if task not in tasks:
+                return f"{task!r} is not one of sequential.tasks ({', '.join(tasks)})"
+        if first == second:
+            return f"{first!r} after itself is no pair of tasks"
+    return None
+
+
+def contradiction(declared: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    adapters = declared["adapters"]
+    if "circuit" in declared and adapters != MERGED:
+        return f"circuit: trains a new adapter on merged weights, adapters must be {MERGED}, not {adapters}"
+    if settings["full"] and adapters == STACKED:
+        return f"adapters: {STACKED} needs a first adapter, and with sequential.full there is none"
+    return None

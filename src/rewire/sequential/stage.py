@@ -1,0 +1,213 @@
+"""Measure every checkpoint of one run on its tasks: circuits, accuracy, faithfulness and change, as files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rewire.checkpoints.finetuning import checkpoint_name
+from rewire.circuits.scores_file import read_scored_circuit
+from rewire.errors import InputError
+from rewire.evolution.changes import change_rows, measures
+from rewire.evolution.trajectory import read_trajectory
+from rewire.models import Model, load
+from rewire.sequential.declared import Run
+from rewire.sequential.measures import TaskPairs, circuit_columns, find_circuit, model_columns, read_task
+from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS
+from rewire.tables import read_table, write_table
+from rewire.whole_file import replacing_folder
+
+log = logging.getLogger(__name__)
+
+Rows = list[dict[str, Any]]
+# circuits that are set beside each other: the first task's before the second stage against the second's after it and
+# alone, and each task's before against after
+COMPARED = (
+    ("first_before", "second_after"),
+    ("first_before", "second_alone"),
+    ("first_before", "first_after"),
+    ("second_before", "second_after"),
+    ("second_alone", "second_after"),
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the measurement of a single run left behind: its table, its folder of circuits, and its last step."""
+
+    table: str | Path
+    circuits: str | Path
+    step: int
+
+    def row(self, task: str) -> dict[str, Any]:
+        """Of the last checkpoint. Errors: InputError that names the table without such a row."""
+        for row in read_table(self.table, MEASURES.names).to_pylist():
+            if (row["task"], row["step"]) == (task, self.step):
+                return row
+        raise InputError(f"{self.table}: no row of {task} at step {self.step}")
+
+    def scores(self, task: str) -> Path:
+        return scores_file(self.circuits, task, self.step)
+
+
+def last_of(checkpoints: str | Path, steps: Sequence[int]) -> Path:
+    """The last of a run's checkpoints."""
+    return Path(checkpoints) / checkpoint_name(max(steps))
+
+
+def scores_file(circuits: str | Path, task: str, step: int) -> Path:
+    """Where a run's folder of circuits has the scores of a task at a step."""
+    return Path(circuits) / task / f"{checkpoint_name(step)}.safetensors"
+
+
+class Measurement:
+    """The checkpoints of one run, one after the other. ``tasks``: name -> tables of its validation and test pairs.
+
+    ``settings``: circuits, fraction, examples, random, resamples, seed. ``circuits``: folder that scores are written to.
+    """
+
+    def __init__(
+        self, run: Run, tasks: Mapping[str, Sequence[str | Path]], settings: Mapping[str, Any], circuits: Path
+    ) -> None:
+        self.run, self.settings, self.circuits = run, settings, circuits
+        self.tasks: dict[str, TaskPairs] = {name: read_task(*paths) for name, paths in tasks.items()}
+        self.files: dict[str, dict[int, Path]] = {name: {} for name in tasks}  # task -> step -> scores
+        self.rows: Rows = []
+
+    def measure(self, model: Model, task: str, step: int) -> None:
+        """Find the task's circuit and add the row of this checkpoint."""
+        path = self.files[task][step] = scores_file(self.circuits, task, step)
+        circuit = find_circuit(model, self.tasks[task], self.settings, path)
+        row = {
+            **self.run.columns(),
+            "task": task,
+            "step": step,
+            "checkpoint": checkpoint_name(step),
+            **model_columns(model, self.tasks[task], self.settings),
+            **circuit_columns(model, circuit, self.tasks[task].test, self.settings),
+            "completeness_gap": read_scored_circuit(path)[0].completeness_gap,
+        }
+        log.info(
+            "%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"]
+        )
+        self.rows.append(row)
+
+    def take(self, measured: Measured, task: str, step: int) -> None:
+        """The same from the last checkpoint of a single run, which is this run's ``step``."""
+        self.files[task][step] = measured.scores(task)
+        place = {**self.run.columns(), "step": step, "checkpoint": checkpoint_name(step)}
+        self.rows.append(measured.row(task) | place)
+
+    def sorted_rows(self) -> Rows:
+        order = list(self.tasks)
+        return sorted(self.rows, key=lambda row: (order.index(row["task"]), row["step"]))
+
+    def changes(self) -> Rows:
+        """Rows of CHANGES: each checkpoint's circuit against the previous one's and step 0's."""
+        rows: Rows = []
+        for task, files in self.files.items():
+            steps = {checkpoint_name(step): step for step in sorted(files)}
+            scores = {name: files[step] for name, step in steps.items()}
+            trajectory = read_trajectory(scores, steps, self.settings)
+            rows += [self.run.columns() | {"task": task} | row for row in change_rows(trajectory)]
+        return rows
+
+
+def measure_run(
+    run: Run,
+    start: str | Path,
+    checkpoints: str | Path,
+    steps: Sequence[int],
+    tasks: Mapping[str, Sequence[str | Path]],
+    settings: Mapping[str, Any],
+    outputs: Mapping[str, str | Path],
+) -> None:
+    """Measure a single or a multi-task run: what it ``start``ed from as step 0, and ``checkpoints`` / step-000060 ...
+
+    ``outputs``: circuits (a folder), measures (MEASURES), changes (CHANGES). Others: see ``Measurement``.
+    """
+    with replacing_folder(outputs["circuits"]) as partial:
+        found = Measurement(run, tasks, settings, partial)
+        for step in (0, *steps):
+            model = load(start if step == 0 else Path(checkpoints) / checkpoint_name(step))
+            for task in tasks:
+                found.measure(model, task, step)
+        write_table(outputs["measures"], found.sorted_rows(), MEASURES)
+        write_table(outputs["changes"], found.changes(), CHANGES)
+
+
+def measure_second_stage(
+    run: Run,
+    start: str | Path,
+    checkpoints: str | Path,
+    steps: Sequence[int],
+    tasks: Mapping[str, Sequence[str | Path]],
+    first: Measured,
+    alone: Measured,
+    settings: Mapping[str, Any],
+    outputs: Mapping[str, str | Path],
+) -> None:
+    """Measure a sequential run on both tasks. ``first``, ``alone``: the single runs of the first and the second task.
+
+    What the single runs measured is taken from them: the first task at step 0, and the second task's circuit alone.
+    ``outputs``: also cross (CROSS) and overlaps (OVERLAPS). Others: as ``measure_run``.
+    """
+    one, two = run.tasks
+    with replacing_folder(outputs["circuits"]) as partial:
+        found = Measurement(run, tasks, settings, partial)
+        crossed: Rows = []
+        found.take(first, one, 0)
+        for step in sorted(
+            steps, reverse=True
+        ):  # the last first: its circuit is judged by the model at step 0
+            model = load(Path(checkpoints) / checkpoint_name(step))
+            for task in tasks:
+                found.measure(model, task, step)
+            if step == max(steps):
+                crossed.append(cross_row(found, model, "first", one, two, 0, step))
+        model = load(start)
+        found.measure(model, two, 0)
+        crossed.append(cross_row(found, model, "second", two, one, max(steps), 0))
+        write_table(outputs["measures"], found.sorted_rows(), MEASURES)
+        write_table(outputs["changes"], found.changes(), CHANGES)
+        write_table(outputs["cross"], crossed, CROSS)
+        write_table(outputs["overlaps"], overlaps(found, alone, max(steps)), OVERLAPS)
+
+
+def cross_row(
+    found: Measurement, model: Model, of: str, task: str, judged: str, found_at: int, step: int
+) -> dict[str, Any]:
+    """The circuit of ``task`` at ``found_at`` on the test prompts of task ``judged``, by the ``model`` at ``step``."""
+    _, circuit = read_scored_circuit(found.files[task][found_at])
+    own = next(row for row in found.rows if (row["task"], row["step"]) == (judged, step))
+    return {
+        **found.run.columns(),
+        "circuit_of": of,
+        "judged_on": "second" if of == "first" else "first",
+        **circuit_columns(model, circuit, found.tasks[judged].test, found.settings),
+        "own_normalised": own["normalised"],
+        "own_kl_percentage": own["kl_percentage"],
+    }
+
+
+def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
+    """Rows of OVERLAPS. Circuits of two tasks are of as many examples each, resampled by the same draws: what is
+    independent stays so."""
+    one, two = found.run.tasks
+    files = {
+        "first_before": found.files[one][0],
+        "first_after": found.files[one][last],
+        "second_before": found.files[two][0],
+        "second_after": found.files[two][last],
+        "second_alone": alone.scores(two),
+    }
+    trajectory = read_trajectory(files, dict.fromkeys(files, 0), found.settings)
+    rows: Rows = []
+    for before, after in COMPARED:
+        place = {**found.run.columns(), "before": before, "after": after}
+        measured = measures(trajectory, before, after)
+        rows += [place | {"measure": name} | measured[name] for name in measured]
+    return rows

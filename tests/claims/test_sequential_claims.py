@@ -1,0 +1,155 @@
+"""Claims on sequential fine-tuning, from tables of one's own making."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from sequential.pair_rows import pair_rows
+
+from rewire.claims.catalogue import MEASURES
+from rewire.claims.frames import NotRun
+from rewire.claims.table import judge
+from rewire.sequential import regression
+from rewire.sequential.algebra import SCHEMA as ALGEBRA
+from rewire.sequential.curves import SCHEMA as CURVE
+from rewire.sequential.tables import CHANGES, PAIRS
+from rewire.sequential.tables import MEASURES as CHECKPOINTS
+from rewire.tables import write_table
+
+CLAIMS = yaml.safe_load((Path(__file__).parents[2] / "config/claims.yaml").read_text())["claims"]
+SEQUENTIAL = {name: claim for name, claim in CLAIMS.items() if claim.get("stage") == "sequential"}
+PYTHIA = "EleutherAI/pythia-1.4b-deduped"
+TASKS = ("add", "sub", "max", "min", "add_sub")
+
+
+def measured(tables, name):
+    return MEASURES[name][0](tables)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    def write(name, rows, columns):
+        write_table(tmp_path / f"{name}.parquet", rows, columns)
+        return tmp_path / f"{name}.parquet"
+
+    return write
+
+
+def with_regression(tables, rows):
+    pairs = tables("pairs", rows, PAIRS)
+    regression.write_regression(pairs, pairs.with_name("regression.parquet"), {"seed": 0})
+    return {"pairs": pairs, "regression": pairs.with_name("regression.parquet")}
+
+
+def change_rows(edge, node, floor=0.1):
+    """Every task alone: ``edge`` and ``node`` [checkpoints] changed, task i by i percent more, beside a floor."""
+    rows = []
+    for i, task in enumerate(TASKS):
+        for measure, values in (("edge_turnover", edge), ("node_turnover", node)):
+            for step, value in enumerate(values, start=1):
+                row = {"run": task, "kind": "single", "first": task, "task": task, "step": 10 * step}
+                row |= {"reference": "previous", "measure": measure, "value": value + i / 100}
+                row |= {"floor": floor / 2, "reference_floor": floor}
+                # against the base, or of another task: no part of it
+                rows += [
+                    row,
+                    row | {"reference": "base", "value": 9.0},
+                    row | {"kind": "multi", "value": 9.0},
+                ]
+    return rows
+
+
+def test_regressions_are_those_of_the_variant_with_most_pairs(tables):
+    x = np.linspace(0.1, 0.8, 12)
+    rows = [
+        *pair_rows(x[:3], x[:3], variant="few"),
+        *pair_rows(x, 0.9 - x + 0.05 * np.sin(40 * x), variant="kept"),
+    ]
+    given = with_regression(tables, rows)
+    r, r2 = (measured(given, f"forgetting_overlap_{name}") for name in ("r", "r2"))
+    assert r.n == 12 and r.value == pytest.approx(np.corrcoef(x, 0.9 - x + 0.05 * np.sin(40 * x))[0, 1])
+    assert r.low < r.value < r.high < 0 and r2.value == pytest.approx(r.value**2)
+    assert measured(given, "forgetting_overlap_rho").value < -0.8
+    assert (
+        judge("x", CLAIMS["forgetting-falls-with-overlap"], "calculator", "tasks", given)["verdict"]
+        == "supported"
+    )
+    few = with_regression(tables, pair_rows(x[:3], x[:3]))
+    assert judge("x", CLAIMS["forgetting-falls-with-overlap"], "m", "tasks", few)["verdict"] == "inconclusive"
+    none = with_regression(tables, pair_rows(x, np.full(12, np.nan)))
+    assert judge("x", CLAIMS["forgetting-falls-with-overlap"], "m", "tasks", none)["verdict"] == "not run"
+
+
+def test_changes_are_means_over_tasks_learned_alone(tables):
+    given = {"changes": tables("changes", change_rows((0.5, 0.3, 0.2), (0.25, 0.15, 0.1)), CHANGES)}
+    assert measured(given, "first_edge_change").value == pytest.approx(0.52)
+    assert measured(given, "first_node_change").value == pytest.approx(0.27)
+    falls = measured(given, "edge_change_falls")
+    assert (falls.value, falls.n) == (pytest.approx(0.3), len(TASKS))
+    beyond = measured(given, "edges_beyond_nodes_over_tasks")
+    assert beyond.value == pytest.approx((0.25 + 0.15 + 0.1) / 3)
+    single = {"changes": tables("changes", change_rows((0.5,), (0.25,)), CHANGES)}
+    assert measured(single, "edge_change_falls") is None
+
+
+def test_a_run_without_single_runs_has_no_change(tables):
+    rows = [row for row in change_rows((0.5,), (0.2,)) if row["kind"] == "multi"]
+    with pytest.raises(NotRun):
+        measured({"changes": tables("changes", rows, CHANGES)}, "first_edge_change")
+
+
+def test_training_inside_is_set_against_training_outside_prompt_by_prompt(tables):
+    """Inside, 6 of 8 prompts are lost; outside, 2 of 8; before, all were right."""
+    correct = {"inside": [0] * 6 + [1] * 2, "outside": [0, 0] + [1] * 6}
+    pairs, checkpoints = [], []
+    for variant, right in correct.items():
+        row = pair_rows([0.5], [0.5], variant=variant)[0]
+        pairs.append(row | {"first_accuracy_before": 1.0})
+        place = {"run": row["run"], "task": row["first"]}
+        checkpoints += [place | {"step": 0, "correct": [1] * 8}, place | {"step": 10, "correct": right}]
+    given = {
+        "pairs": tables("pairs", pairs, PAIRS),
+        "checkpoints": tables("checkpoints", checkpoints, CHECKPOINTS),
+    }
+    found = measured(given, "inside_minus_outside")
+    assert (found.value, found.n) == (pytest.approx(0.5), 8) and found.low > 0
+    alone = given | {"pairs": tables("one", pairs[:1], PAIRS)}
+    assert measured(alone, "inside_minus_outside") is None
+    unlearned = given | {"pairs": tables("none", [row | {"learned": False} for row in pairs], PAIRS)}
+    assert measured(unlearned, "inside_minus_outside") is None
+
+
+def test_add_sub_and_unions_are_read_where_they_are(tables):
+    rows = [
+        {"task": "add_sub", "fraction": fraction, "examples": 60, "kl_percentage": value}
+        | {"kl_percentage_low": value - 1, "kl_percentage_high": value + 1}
+        for fraction, value in ((0.001, 40.0), (0.05, 94.0))
+    ]
+    given = {"curve": tables("curve", rows, CURVE)}
+    found = measured(given, "add_sub_kl_percentage_at_5")
+    assert (found.value, found.low, found.high, found.n) == (94, 93, 95, 60)
+    assert measured(given, "add_sub_kl_percentage_at_0.1").value == 40
+    assert measured(given, "add_sub_kl_percentage_at_1") is None  # a size that was not run
+    combined = [
+        {"composite": "add_sub", "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
+        | {"lead_low": value - 0.05, "lead_high": value + 0.05, "kl_percentage": 80 + value}
+        | {"kl_percentage_low": 79.0, "kl_percentage_high": 81.0}
+        for where, shift in (("together", 0.5), ("alone", 0))
+        for circuit, value in (("own", 0 + shift), ("union", 0.1 + shift), ("union-as-own", -0.2 + shift))
+    ]
+    given = {"algebra": tables("algebra", combined, ALGEBRA)}
+    verdicts = {
+        name: judge(name, CLAIMS[name], "calculator", "tasks", given)["verdict"]
+        for name in ("union-as-faithful", "union-as-faithful-at-equal-edges")
+    }
+    assert verdicts == {"union-as-faithful": "supported", "union-as-faithful-at-equal-edges": "not supported"}
+    assert measured(given, "union_kl_percentage").value == pytest.approx(80.1)
+
+
+def test_claims_about_pythia_are_not_run_without_it_and_none_without_its_tables():
+    assert len(SEQUENTIAL) > 10
+    for name, claim in SEQUENTIAL.items():
+        assert judge(name, claim, "calculator", "tasks", {})["verdict"] == "not run"
+        assert ("about" in claim) == name.startswith("pythia-")
+        assert claim.get("about", [PYTHIA]) == [PYTHIA]

@@ -1,0 +1,78 @@
+"""Runs that follow from a section, and what is refused in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sequential.worlds import section
+
+from rewire.sequential.declared import problem, run_of, runs
+from rewire.sequential.tasks.declared import TASKS
+
+
+def test_every_ordered_pair_is_a_run_and_every_task_is_trained_once():
+    tasks = ["add", "sub", "max", "min", "digit_sum", "modulo", "abs", "average"]
+    found = runs(section(tasks=tasks))
+    assert sum(run.kind == "single" for run in found.values()) == 8
+    second = [run for run in found.values() if run.kind == "sequential"]
+    assert len(second) == 56 and len({run.tasks for run in second}) == 56
+    assert all(run.first in tasks and run.second in tasks and run.first != run.second for run in second)
+
+
+def test_a_variant_may_have_its_own_pairs():
+    variants = {
+        "kept": {"adapters": "continued"},
+        "prior": {"adapters": "merged", "pairs": [["max", "add"]]},
+    }
+    found = runs(section(variants=variants, alone=["sub"], multi=[["add", "max"]]))
+    assert list(found) == [
+        "add", "max", "sub", "add-max/kept", "max-add/kept", "max-add/prior", "add+max",
+    ]  # fmt: skip
+    assert found["max-add/prior"].trained == ["add"]
+    assert (found["add+max"].first, found["add+max"].trained) == (None, ["add", "max"])
+    for run in found.values():
+        assert run_of(run.kind, run.tasks, run.variant) == run
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "unknown task": ({"tasks": ["add", "adding"]}, ["sequential.tasks", "'adding'", "max, min, average"]),
+    "summaries without articles": (
+        {"tasks": ["add", "summarization"]},
+        ["sequential.articles", "summarization"],
+    ),
+    "task alone and in pairs": ({"alone": ["add"]}, ["sequential.alone", "'add'"]),
+    "pair of a task with itself": ({"pairs": [["add", "add"]]}, ["sequential.pairs", "'add' after itself"]),
+    "the same in a variant": (
+        {"variants": {"kept": {"adapters": "continued", "pairs": [["add", "add"]]}}},
+        ["sequential.variants.kept.pairs", "'add' after itself"],
+    ),
+    "pair of a task that is not run": (
+        {"pairs": [["add", "modulo"]]},
+        ["sequential.pairs", "'modulo' is not one of sequential.tasks (add, max)"],
+    ),
+    "multi-task run likewise": ({"multi": [["add", "modulo"]]}, ["sequential.multi", "'modulo'"]),
+    "base knows a task": ({"base": {"tasks": ["add"], "prompts": 0}}, ["sequential.base.tasks", "'add'"]),
+    "checkpoint at the end": ({"steps": [4]}, ["sequential.steps: 4", "(4)"]),
+    "circuit of a continued adapter": (
+        {"variants": {"inside": {"adapters": "continued", "circuit": "inside"}}},
+        ["sequential.variants.inside.circuit", "merged"],
+    ),
+    "stacked on a whole model": (
+        {"full": True, "variants": {"stacked": {"adapters": "stacked"}}},
+        ["sequential.variants.stacked.adapters", "sequential.full"],
+    ),
+}
+
+
+@pytest.mark.parametrize("changes, words", MISTAKES.values(), ids=MISTAKES.keys())
+def test_mistakes_are_one_line_that_names_the_key(changes, words):
+    said = problem(section(**changes), list(TASKS))
+    assert said is not None and "\n" not in said
+    assert [word for word in words if word not in said] == []
+
+
+def test_the_section_itself_is_right():
+    assert problem(section(), list(TASKS)) is None
+    of_articles = section(tasks=["add", "summarization"], articles={"dataset": "newswire"})
+    assert problem(of_articles, list(TASKS)) is None

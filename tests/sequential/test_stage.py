@@ -1,0 +1,154 @@
+"""Measured runs: rows of every checkpoint, what single runs share with pairs, identities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sequential.worlds import World, section
+
+from rewire.circuits.selection import whole
+from rewire.models import load
+from rewire.sequential.measures import circuit_columns, model_columns, read_task
+from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS
+from rewire.tables import read_table
+
+OF_RUN = {"run", "kind", "variant", "first", "second", "tasks", "step", "checkpoint"}
+
+
+def rows(path):
+    return read_table(path).to_pylist()
+
+
+def same(one, other):
+    """Whether two rows hold the same, NaN like NaN."""
+    kept = sorted(set(one) - OF_RUN)
+    return [name for name in kept if repr(one[name]) != repr(other[name])] == []
+
+
+def test_a_single_run_has_a_row_a_checkpoint(world):
+    found = rows(world.measured("add")["measures"])
+    assert [(row["task"], row["step"]) for row in found] == [("add", 0), ("add", 2), ("add", 4)]
+    for row in found:
+        assert list(row) == MEASURES.names
+        assert (row["kind"], row["first"], row["second"], row["tasks"]) == ("single", "add", None, ["add"])
+        assert row["accuracy"] == pytest.approx(np.mean(row["correct"]))
+        assert row["circuit_accuracy"] == pytest.approx(np.mean(row["circuit_correct"]))
+        assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
+        assert row["examples"] == len(row["correct"]) == len(row["nll"]) == 10
+        assert row["random_normalised_low"] <= row["random_normalised"] <= row["random_normalised_high"]
+
+
+def test_a_multi_task_run_is_measured_on_each_of_its_tasks(world):
+    found = rows(world.measured("add+max")["measures"])
+    assert [(row["task"], row["step"]) for row in found] == [
+        (task, step) for task in ("add", "max") for step in (0, 2, 4)
+    ]
+    assert {(row["kind"], row["first"], tuple(row["tasks"])) for row in found} == {
+        ("multi", None, ("add", "max"))
+    }
+    base = rows(world.measured("add")["measures"])[0]
+    assert same(found[0], base)  # both start from the base
+
+
+def test_a_pair_takes_from_the_single_runs_what_they_measured(world):
+    pair, alone = (rows(world.measured(name)["measures"]) for name in ("add-max/kept", "add"))
+    assert [(row["task"], row["step"]) for row in pair] == [
+        (task, step) for task in ("add", "max") for step in (0, 2, 4)
+    ]
+    assert same(pair[0], alone[-1])
+    circuits = world.outputs("add-max/kept")["circuits"]
+    assert sorted(str(path.relative_to(circuits)) for path in circuits.rglob("*.safetensors")) == [
+        "add/step-000002.safetensors", "add/step-000004.safetensors",
+        "max/step-000000.safetensors", "max/step-000002.safetensors", "max/step-000004.safetensors",
+    ]  # fmt: skip
+
+
+def test_changes_are_against_the_previous_checkpoint_and_the_start(world):
+    found = read_table(world.measured("add-max/kept")["changes"], CHANGES.names).to_pylist()
+    places = {
+        (row["task"], row["checkpoint"], row["reference"], row["reference_checkpoint"]) for row in found
+    }
+    assert places == {
+        (task, *place)
+        for task in ("add", "max")
+        for place in (
+            ("step-000002", "previous", "step-000000"),
+            ("step-000002", "base", "step-000000"),
+            ("step-000004", "previous", "step-000002"),
+            ("step-000004", "base", "step-000000"),
+        )
+    }
+    for row in found:
+        if row["measure"] in ("edge_jaccard", "node_jaccard"):
+            assert 0 <= row["value"] <= 1 and 0 <= row["floor_low"] <= row["floor"] <= row["floor_high"] <= 1
+
+
+def test_the_whole_graph_is_as_faithful_and_as_right_as_the_model(world):
+    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
+    found = circuit_columns(model, whole(model.graph), task.test, world.settings)
+    right = model_columns(model, task, world.settings)
+    assert found["circuit_accuracy"] == right["accuracy"]
+    assert found["circuit_correct"] == right["correct"]
+    assert found["nll_excess"] == pytest.approx(0, abs=1e-5)
+    assert found["normalised"] == pytest.approx(1, abs=1e-2)  # of two runs that hardly differ here
+    assert found["kl"] == pytest.approx(0, abs=1e-5)
+    assert found["kl_percentage"] == pytest.approx(100, abs=1)
+
+
+def paths(world: World, task: str):
+    tables = world.tables(task)
+    return read_task(tables["validation"], tables["test"])
+
+
+def test_accuracy_is_of_the_most_likely_token_at_the_answer(world):
+    import torch
+
+    model, task = load(world.trained("max") / "step-000004"), paths(world, "max")
+    with torch.no_grad():
+        logits = model.bridge(task.test.clean[:, :-1])[:, -1]
+    right = (logits.argmax(-1) == task.test.clean[:, -1]).long().tolist()
+    assert model_columns(model, task, world.settings)["correct"] == right
+
+
+def test_a_second_stage_without_a_step_forward_changes_nothing(tiny_base, world, tmp_path_factory):
+    """At rate 0 both circuits are what they were, and each on the other's task is what overlap says."""
+    settings = section(variants={"kept": {"adapters": "continued", "rate": 0}})
+    still = World(tmp_path_factory.mktemp("still"), tiny_base, settings)
+    for name in ("add", "max"):  # the same as in the other world
+        (still.folder / name).symlink_to(world.measured(name)["measures"].parent)
+    (still.folder / "tasks").symlink_to(world.folder / "tasks")
+    files = still.measured("add-max/kept")
+    for row in rows(files["changes"]):
+        if row["measure"] != "spearman" and row["value"] is not None:
+            expected = 0 if row["measure"].endswith(("turnover", "unshared")) else 1
+            assert row["value"] == pytest.approx(expected, abs=1e-6), row["measure"]
+    measured = rows(files["measures"])
+    assert {tuple(row["correct"]) for row in measured if row["task"] == "add"} == {
+        tuple(measured[0]["correct"])
+    }
+    kept = [
+        row
+        for row in read_table(files["overlaps"], OVERLAPS.names).to_pylist()
+        if (row["before"], row["after"], row["measure"]) == ("first_before", "first_after", "edge_jaccard")
+    ]
+    assert [row["value"] for row in kept] == [1]
+
+
+def test_each_circuit_is_judged_on_the_other_task(world):
+    files = world.measured("add-max/kept")
+    first, second = read_table(files["cross"], CROSS.names).to_pylist()
+    assert (first["circuit_of"], first["judged_on"]) == ("first", "second")
+    assert (second["circuit_of"], second["judged_on"]) == ("second", "first")
+    by_place = {(row["task"], row["step"]): row for row in rows(files["measures"])}
+    assert first["own_normalised"] == by_place["max", 4]["normalised"]
+    assert second["own_normalised"] == by_place["add", 0]["normalised"]
+    assert first["edges"] == by_place["add", 0]["edges"]
+    assert second["edges"] == by_place["max", 4]["edges"]
+    for row in (first, second):
+        assert row["random_circuits"] == 20 and row["examples"] == 10
+
+
+@pytest.mark.parametrize("variant", ["stacked", "prior", "inside", "outside"])
+def test_every_variant_is_measured(world, variant):
+    found = rows(world.measured(f"add-max/{variant}")["measures"])
+    assert len(found) == 6 and {row["variant"] for row in found} == {variant}
