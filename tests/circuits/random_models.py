@@ -26,12 +26,15 @@ ARCHITECTURES = {
     "llama": GROUPED,
     "qwen2": GROUPED,
 }
+EVERY_ARCHITECTURE = ARCHITECTURES | {
+    "mistral": GROUPED | {"sliding_window": None}
+}  # of which the circuits are as Llama's
 
 
 def save_random_model(folder: Path, kind: str) -> Path:
     """Random weights, gains and biases away from 1 and 0."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **ARCHITECTURES[kind]))
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **EVERY_ARCHITECTURE[kind]))
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     model.save_pretrained(folder)

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from rewire.figures.frames import read_frame
+from rewire.probes.agreement import SCHEMA as AGREEMENT
+from rewire.probes.agreement import agreement_rows
+from rewire.probes.comparison import NEURONS as NEURON_COLUMNS
 from rewire.probes.pairings import SCHEMA as PAIRINGS
 from rewire.probes.pairings import pairing_rows
+from rewire.probes.patterns import SCHEMA as PATTERNS
+from rewire.probes.profiles import Profile, profiles
 from rewire.probes.summary import SCHEMA as SUMMARY
 from rewire.tables import schema, write_table
 
@@ -45,9 +51,12 @@ def grid_means(groups: Sequence[str] = GROUPS) -> Iterator[dict]:
         yield row(group, site, "recovered", noise.normal(0.3, 0.3), layer=layer, place=label)
 
 
-def reading_means() -> Iterator[dict]:
-    """Of all prompts: lens, direct attribution, attention and what heads 2.1 and 0.3 would write."""
+def reading_means(groups: Sequence[str] = GROUPS) -> Iterator[dict]:
+    """Direct attribution to heads by group, head 1.2 writing in the second alone; of all prompts: lens, direct attribution, attention and what heads 2.1 and 0.3 would write."""
     noise = np.random.default_rng(1)
+    for group, layer, head in product(groups, range(LAYERS), range(HEADS)):
+        value = 2.0 if (layer, head) == (2, 1) or (group, layer, head) == (GROUPS[1], 1, 2) else 0.01 * head
+        yield row(group, "direct:head", "logit_diff", value, run="clean", layer=layer, head=head)
     for run, sign in (("clean", 1), ("corrupted", -1)):
         for layer in range(LAYERS + 1):
             yield row("all", "lens", "p_correct", 0.3 * layer if sign > 0 else 0.0, run=run, layer=layer)
@@ -83,10 +92,21 @@ class ProbeTables:
         return self.write("summary", list(grid_means(groups)), SUMMARY)
 
     def pairings(self, groups: Sequence[str] = GROUPS) -> Path:
-        return self.write("pairings", list(pairing_rows(list(grid_means(groups)))), PAIRINGS)
+        return self.write("pairings", list(pairing_rows(self.profiles(groups))), PAIRINGS)
 
-    def readings(self) -> Path:
-        return self.write("readings", list(reading_means()), SUMMARY)
+    def agreement(self, groups: Sequence[str] = GROUPS) -> Path:
+        return self.write("agreement", list(agreement_rows(self.profiles(groups))), AGREEMENT)
+
+    def profiles(self, groups: Sequence[str] = GROUPS) -> list[Profile]:
+        tables = (
+            (self.summary(groups), SUMMARY.names),
+            (self.neurons(groups), NEURON_COLUMNS),
+            (self.readings(groups), SUMMARY.names),
+        )
+        return list(profiles(*(read_frame(path, columns) for path, columns in tables)))
+
+    def readings(self, groups: Sequence[str] = GROUPS) -> Path:
+        return self.write("readings", list(reading_means(groups)), SUMMARY)
 
     def prompts(self) -> Path:
         """Two templates; names differ within a template, `said` does not; the first that differs is token 1."""
@@ -129,11 +149,24 @@ class ProbeTables:
         numbers = dict.fromkeys(("layer", "head", "position"), WHOLE)
         return self.write("patches", rows, schema(id=TEXT, site=TEXT, **numbers, logit_diff=NUMBER))
 
-    def neurons(self) -> Path:
+    def patterns(self) -> Path:
+        """The first prompt of each template: head 2.1 looks at token 1 (weight .75) and at the query, 0.3 at the query."""
+        rows = []
+        for template, run, (layer, head) in product((1, 2), ("clean", "corrupted"), ((2, 1), (0, 3))):
+            for query in range(3 + template):
+                weights = np.eye(3 + template)[query]
+                if (layer, head) == (2, 1) and query > 1:
+                    weights = 0.25 * weights + 0.75 * np.eye(3 + template)[1]
+                for key in range(query + 1):
+                    place = {"id": f"{template}-0", "run": run, "layer": layer, "head": head}
+                    rows.append(place | {"query": query, "key": key, "attention": weights[key]})
+        return self.write("patterns", rows, PATTERNS)
+
+    def neurons(self, groups: Sequence[str] = GROUPS) -> Path:
         """Of each layer the first three have tokens; the first of layer 2 recovers most."""
         noise = np.random.default_rng(2)
         rows = []
-        for group, layer, neuron in product(("all", *GROUPS), range(LAYERS), range(NEURONS)):
+        for group, layer, neuron in product(("all", *groups), range(LAYERS), range(NEURONS)):
             share = (0.1 * layer + 0.1) / (1 + neuron) if neuron < 3 else noise.normal(0, 0.005)
             rows.append(
                 {

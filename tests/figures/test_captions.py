@@ -17,6 +17,7 @@ def test_every_figure_of_the_report_has_a_caption_and_every_caption_a_figure():
     named = re.findall(r'\*\*reported\("([\w-]+)"', rules) + re.findall(r'"../report/([\w-]+)\.rst"', rules)
     probes = (WORKFLOW / "rules/probe_figures.smk").read_text()
     named += [f"probe_{name}" for name in re.findall(r'\*\*probed\("(\w+)"', probes)]
+    named += re.findall(r'"\.\./report/([\w-]+)\.rst"', probes)
     named += re.findall(r'\*\*shown\([^)]*?"(cross_\w+)"', probes)
     sequential = (WORKFLOW / "rules/sequential_figures.smk").read_text()
     named += [f"sequential_{name}" for name in re.findall(r'\*\*sequential_figure\("(\w+)"', sequential)]

@@ -1,19 +1,22 @@
 import numpy as np
 import pytest
-from figures.probe_tables import EACH, GROUPS, HEADS, LAYERS, ProbeTables
+from figures.probe_tables import EACH, GROUPS, HEADS, LAYERS, NEURONS, ProbeTables
 
 from rewire.errors import InputError
 from rewire.figures import (
     cross_model,
+    probe_agreement,
     probe_attention,
     probe_heads,
     probe_logits,
     probe_neurons,
     probe_pairings,
+    probe_patterns,
     probe_positions,
 )
 from rewire.figures.frames import read_frame
 from rewire.figures.probe_tables import SUMMARY, shown
+from rewire.figures.style import BLUE, ORANGE
 
 TITLE = "names of small"
 
@@ -29,7 +32,9 @@ DRAWN = {  # module, the tables that it reads, a word of the drawing
     "neurons": (probe_neurons, ("neurons",), "␣&amp;&lt;"),
     "logits": (probe_logits, ("readings",), "position embedding"),
     "attention": (probe_attention, ("readings", "summary"), "2.1 (recovers 90 %)"),
-    "pairings": (probe_pairings, ("summary", "pairings"), "Pearson correlation over"),
+    "patterns": (probe_patterns, ("prompts", "patterns", "summary"), "2.1 (recovers 90 %)"),
+    "pairings": (probe_pairings, ("summary", "neurons", "readings", "pairings"), "Pearson correlation over"),
+    "agreement": (probe_agreement, ("agreement",), "2.1  2/2"),
     "cross-model": (cross_model, ("cross",), "base −1.5 logits, fine-tuned 8 logits"),
 }
 
@@ -171,24 +176,51 @@ def test_leading_heads_come_in_the_order_of_what_they_recover(probe_tables):
 
 class TestPairings:
     def test_profiles_and_correlations_stand_in_one_order(self, probe_tables):
-        summary = read_frame(probe_tables.summary(), SUMMARY)
         pairings = read_frame(probe_tables.pairings(), probe_pairings.PAIRINGS)
-        profile, correlation = probe_pairings.figure(summary, pairings, "x").axes[:2]
-        groups = [tick.get_text() for tick in profile.get_yticklabels()]
-        assert set(groups) == set(GROUPS)
-        assert groups == [tick.get_text() for tick in correlation.get_yticklabels()]
-        table = profile.collections[0].get_array().reshape(2, -1)
-        values = correlation.collections[0].get_array().reshape(2, 2)
-        assert table.shape[1] == LAYERS * HEADS * 5
-        assert np.allclose(values, np.corrcoef(table)) and values[0, 1] < 1
+        out = probe_pairings.figure(probe_tables.profiles(), pairings, "x")
+        titles = [axes.get_title(loc="left") for axes in out.axes[:10:2]]
+        assert [title.split(",")[0].split(":")[0] for title in titles] == [
+            "Attention and MLP of each layer", "Heads", "Components", "Neurons", "Direct attribution to heads and MLPs",
+        ]  # fmt: skip
+        for family, size in ((1, LAYERS * HEADS * 5), (3, LAYERS * NEURONS), (4, LAYERS * HEADS)):
+            profile, correlation = out.axes[2 * family : 2 * family + 2]
+            groups = [tick.get_text() for tick in profile.get_yticklabels()]
+            assert set(groups) == set(GROUPS)
+            assert groups == [tick.get_text() for tick in correlation.get_yticklabels()]
+            table = profile.collections[0].get_array().reshape(2, -1)
+            values = correlation.collections[0].get_array().reshape(2, 2)
+            assert table.shape[1] == size
+            assert np.allclose(values, np.corrcoef(table)) and values[0, 1] < 1
+
+    def test_of_many_neurons_the_largest_are_drawn(self, probe_tables, monkeypatch):
+        monkeypatch.setattr(probe_pairings, "COLUMNS", 9)
+        pairings = read_frame(probe_tables.pairings(), probe_pairings.PAIRINGS)
+        neurons = probe_pairings.figure(probe_tables.profiles(), pairings, "x").axes[6]
+        assert ", the 9 largest of 120:" in neurons.get_title(loc="left")
+        drawn = neurons.collections[0].get_array().reshape(2, 9)
+        assert np.allclose(drawn, [[0.1, 0.05, 0.1 / 3, 0.2, 0.1, 0.2 / 3, 0.3, 0.15, 0.1]] * 2)
 
     def test_a_study_of_one_group_says_so(self, probe_tables):
-        summary = read_frame(probe_tables.summary(("start",)), SUMMARY)
         path = probe_tables.pairings(("start",))
         pairings = read_frame(path, probe_pairings.PAIRINGS, empty=True)
         assert not len(pairings)
-        out = probe_pairings.figure(summary, pairings, "x")
+        out = probe_pairings.figure(probe_tables.profiles(("start",)), pairings, "x")
         assert {axes.texts[0].get_text() for axes in out.axes} == {"nothing that two groups share"}
+        rows = read_frame(probe_tables.agreement(("start",)), probe_agreement.COLUMNS, empty=True)
+        alone = probe_agreement.figure(rows, "x")
+        assert {axes.texts[0].get_text() for axes in alone.axes} == {"nothing that two groups share"}
+
+
+def test_parts_that_lead_in_all_groups_come_first_with_their_verdict(probe_tables):
+    rows = read_frame(probe_tables.agreement(), probe_agreement.COLUMNS)
+    panels = {axes.get_title(loc="left"): axes for axes in probe_agreement.figure(rows, "x").axes}
+    direct = panels["Heads, direct attribution"]
+    labels = [tick.get_text() for tick in direct.get_yticklabels()]
+    assert labels[0] == "2.1  2/2" and "1.2  1/2" in labels
+    drawn = {
+        line.get_color(): line.get_xydata().tolist() for line in direct.lines if line.get_label() == "mean"
+    }
+    assert drawn[BLUE][0] == [2.0, 0.0] and drawn[ORANGE] == [[pytest.approx(1.01), labels.index("1.2  1/2")]]
 
 
 class TestCrossModel:

@@ -18,8 +18,10 @@ from rewire.figures import (
     faithfulness,
     neurons,
     pairs,
+    probe_agreement,
     probe_neurons,
     probe_pairings,
+    probe_patterns,
     probe_positions,
     probe_tables,
     robustness,
@@ -55,7 +57,10 @@ MODULES = (
     "probe_neurons",
     "probe_logits",
     "probe_attention",
+    "probe_patterns",
+    "probe_page",
     "probe_pairings",
+    "probe_agreement",
     "cross_model",
 )
 
@@ -107,6 +112,8 @@ def test_checkpoint_colours_are_distinct_and_the_last_is_the_darkest(n):
         (strategies.COLUMNS, "lora/bakeoff.py", "SCHEMA"),
         (probe_tables.SUMMARY, "probes/summary.py", "SCHEMA"),
         (probe_pairings.PAIRINGS, "probes/pairings.py", "SCHEMA"),
+        (probe_agreement.COLUMNS, "probes/agreement.py", "SCHEMA"),
+        (probe_patterns.COLUMNS, "probes/patterns.py", "SCHEMA"),
         (cross_model.COLUMNS, "probes/cross_model.py", "SUMMARY"),
     ],
 )

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from circuits.random_models import ARCHITECTURES, save_random_model
+from circuits.random_models import EVERY_ARCHITECTURE, save_random_model
 
 from rewire.errors import InputError
 from rewire.models import load
@@ -24,7 +24,7 @@ class Case:
         self.logits, self.cache = self.model.bridge.run_with_cache(self.tokens)
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=EVERY_ARCHITECTURE)
 def case(request, tmp_path_factory):
     return Case(request.param, tmp_path_factory.mktemp("direct"))
 

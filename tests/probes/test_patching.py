@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from circuits.random_models import ARCHITECTURES, save_random_model
+from circuits.random_models import EVERY_ARCHITECTURE, save_random_model
 from probes.hooks import Hooks
 from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -42,7 +42,7 @@ class Case:
     def __init__(self, kind, root):
         folder = save_random_model(root / "model", kind)
         self.model = load(folder, dtype=torch.float64)
-        shared = ARCHITECTURES[kind].get("num_key_value_heads")
+        shared = EVERY_ARCHITECTURE[kind].get("num_key_value_heads")
         hooked = (
             load(every_head_its_own(folder, root / "whole"), dtype=torch.float64) if shared else self.model
         )
@@ -72,7 +72,7 @@ class Case:
         )
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+@pytest.fixture(scope="module", params=EVERY_ARCHITECTURE)
 def case(request, tmp_path_factory):
     return Case(request.param, tmp_path_factory.mktemp("patching"))
 

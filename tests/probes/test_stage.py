@@ -8,14 +8,13 @@ from probes.conftest import SETTINGS, STUDY, save_study
 
 from rewire.errors import InputError
 from rewire.pair_schema import SCHEMA as PAIRS
-from rewire.probes import cross_model, grid, neuron_tables, pairings, stage, summary
+from rewire.probes import cross_model, grid, neuron_tables, stage, summary
 from rewire.tables import write_table
 
 PATCHES = {
     "prompts": grid.PROMPTS,
     "patches": grid.SCHEMA,
     "summary": summary.SCHEMA,
-    "pairings": pairings.SCHEMA,
 }
 NEURONS = {"neurons": neuron_tables.SCHEMA, "examples": neuron_tables.EXAMPLES}
 READINGS = stage.READINGS | {"summary": summary.SCHEMA}
@@ -50,7 +49,6 @@ def test_patches(patches):
     _, found = patches
     assert set(found["prompts"]["id"]) == set(found["patches"]["id"]) and len(found["prompts"]) == 8
     assert set(found["summary"]["group"]) == {"all", "Ashford", "Kendal"}
-    assert set(found["pairings"]["group"]) == {"Ashford", "Kendal"}
 
 
 def test_neurons(two_folders, study_file, tmp_path):

@@ -144,6 +144,7 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     CLAIM + "measure": ("rouge1", JUDGE),
     CLAIM + "rule.above": (1, JUDGE),
     CLAIM + "about": (["gpt2"], JUDGE),
+    CLAIM + "study": ("seen-name", JUDGE),
     "claims.base-cannot-summarize.rule.below": (21, JUDGE),
     "claims.room-to-differ.rule.between": ([60, 96], JUDGE),
     "claims.edges-change-more.rule.test": (None, JUDGE),
@@ -169,13 +170,29 @@ OF_THE_PROBES: dict[str, tuple[Any, set[str]]] = {
     "probes.batch_tokens": (4097, PROBE | CROSS),
 }
 PROBE_FIGURES = dict.fromkeys(
-    (f"draw_probe_{name}" for name in ("positions", "heads", "neurons", "logits", "attention", "pairings")), 1
+    (
+        f"draw_probe_{name}"
+        for name in (
+            "positions",
+            "heads",
+            "neurons",
+            "logits",
+            "attention",
+            "patterns",
+            "pairings",
+            "agreement",
+        )
+    ),
+    1,
 )
 # on what a study is run, and every job that it plans
 CELLS_OF_STUDIES: dict[str, tuple[list[str], dict[str, int]]] = {
-    STUDY + "models": ([], {"probes": 1}),  # the target itself, which has no file to make
-    STUDY + "datasets": ([], {"probes": 1}),
-    STUDY + "checkpoints": (["step-000010"], dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"probes": 1}),
+    STUDY + "models": ([], {}),  # what is left of the target, the claims, is there
+    STUDY + "datasets": ([], {}),
+    STUDY + "checkpoints": (
+        ["step-000010"],
+        dict.fromkeys(PROBE, 1) | PROBE_FIGURES | {"compare_groups": 1, "write_probe_page": 1, "probes": 1},
+    ),
 }
 TASKS, STAGES = {"pretrain_on_tasks", "write_task"}, {"train_task", "train_second_task"}
 MEASURE_STAGES, GATHER = {"measure_task", "measure_second_task"}, {"gather_pairs"}
@@ -307,6 +324,20 @@ def test_no_model_no_sequential_run(sequenced):
 def test_a_study_is_run_where_it_says(probed, key):
     value, jobs = CELLS_OF_STUDIES[key]
     assert probed.planned("probes", preset=probed.preset({key: value})) == jobs
+
+
+@pytest.mark.parametrize("key", [STUDY + "models", STUDY + "datasets"])
+def test_a_study_that_is_run_nowhere_plans_nothing(probed, key):
+    another = {"probes.top_heads": 2}
+    assert "read_study" in probed.planned("probes", preset=probed.preset(another))
+    assert probed.planned("probes", preset=probed.preset(another | {key: []})) == {}
+
+
+def test_claims_about_studies_are_judged_with_the_probes(probed):
+    preset = probed.preset({"claims.gpt2-contractions-mlps.rule.between": [1, 2]})
+    assert probed.planned("probes", preset=preset) == {"judge_probe_claims": 1, "probes": 1}
+    about = probed.preset({"claims.gpt2-contractions-mlps.study": "seen-name"})
+    assert set(probed.plan("probes", preset=about).changed) == {"judge_probe_claims"}
 
 
 def test_the_pairs_that_cross_model_patches_read(probed):

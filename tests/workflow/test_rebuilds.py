@@ -190,16 +190,22 @@ def test_a_checkpoint_fewer_trains_nothing(smoke):
     assert smoke.planned(preset=smoke.preset({"checkpoints.steps": []})) == jobs(ORDERED, BY_STEP)
 
 
+PROBE_FIGURES = ("positions", "heads", "neurons", "logits", "attention", "patterns", "pairings", "agreement")
 # a module of the probes and the jobs of the target `probes` that an edit plans
 PROBE_EDITS = {
     "src/rewire/figures/probe_heads.py": {"draw_probe_heads": 2, "probes": 1},
     "src/rewire/figures/cross_model.py": {"draw_cross_study": 1, "draw_cross_pairs": 1, "probes": 1},
     "workflow/scripts/probes_readings.py": {
-        "read_study": 2, "draw_probe_logits": 2, "draw_probe_attention": 2, "probes": 1,
+        "read_study": 2, "compare_groups": 2, "write_probe_page": 2, "probes": 1,
+    } | dict.fromkeys((f"draw_probe_{n}" for n in ("logits", "attention", "patterns", "pairings", "agreement")), 2),
+    "src/rewire/figures/page_script.py": {"write_probe_page": 2, "probes": 1},
+    "workflow/scripts/probes_comparison.py": {
+        "compare_groups": 2, "draw_probe_pairings": 2, "draw_probe_agreement": 2, "probes": 1,
     },
     "config/studies/smoke.yaml": {
-        "patch_study": 2, "patch_neurons": 2, "read_study": 2, "cross_study": 1, "draw_cross_study": 1, "probes": 1,
-    } | dict.fromkeys((f"draw_probe_{n}" for n in ["positions", "heads", "neurons", "logits", "attention", "pairings"]), 2),
+        "patch_study": 2, "patch_neurons": 2, "read_study": 2, "compare_groups": 2, "write_probe_page": 2,
+        "cross_study": 1, "draw_cross_study": 1, "probes": 1,
+    } | dict.fromkeys((f"draw_probe_{n}" for n in PROBE_FIGURES), 2),
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ FIGURES = (
     "bakeoff_parameters",
     "bakeoff_circuits",
 )
-PROBE_FIGURES = ("positions", "heads", "neurons", "logits", "attention", "pairings")
+PROBE_FIGURES = ("positions", "heads", "neurons", "logits", "attention", "patterns", "pairings", "agreement")
 STRATEGIES = ("full", "standard", "targeted", "circuit", "random")
 CELL = "small/newswire"
 
@@ -127,7 +127,14 @@ def test_probes_and_their_figures_are_there(probed):
         png = figures / f"{name}.png"
         assert png.read_bytes().startswith(b"\x89PNG") and png.stat().st_size > 10_000, name
         xml.etree.ElementTree.parse(png.with_suffix(".svg"))
+    for checkpoint in ("base", "final"):
+        page = (figures / checkpoint / "seen-name/interactive.html").read_text()
+        assert f"seen-name, small ({checkpoint}) on newswire</title>" in page and "default-src 'none'" in page
+    claims = pq.read_table(probed.folder / "results/probes/claims.parquet").to_pylist()
+    assert len(claims) == 7 and {row["verdict"] for row in claims} == {"not run"}  # no GPT-2 here
     folder = probed.folder / "results/probes" / CELL
+    agreement = pq.read_table(folder / "final/seen-name/agreement.parquet").to_pandas()
+    assert {"layers", "heads", "components", "neurons", "attribution"} == set(agreement["sites"])
     base, final = (
         pq.read_table(folder / f"{name}/seen-name/summary.parquet").to_pandas() for name in ("base", "final")
     )

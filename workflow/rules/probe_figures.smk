@@ -1,4 +1,4 @@
-"""Figures of the probes: results/figures/{model}/{dataset}/probes/{checkpoint}/{study}/{figure}.png, and .svg beside it."""
+"""Figures of the probes: results/figures/{model}/{dataset}/probes/{checkpoint}/{study}/{figure}.png, .svg, and interactive.html."""
 
 
 rule draw_probe_positions:
@@ -103,10 +103,67 @@ rule draw_probe_attention:
         "../scripts/figure_probe_attention.py"
 
 
+rule draw_probe_patterns:
+    """Where the leading heads look from every token of a sentence."""
+    input:
+        prompts=f"{PROBES}/prompts.parquet",
+        patterns=f"{PROBES}/patterns.parquet",
+        summary=f"{PROBES}/summary.parquet",
+    output:
+        **probed("patterns"),
+    log:
+        f"{DRAWN_LOG}/patterns.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        code=code("figure_probe_patterns.py"),
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_patterns.py"
+
+
+rule write_probe_page:
+    """A page to point at: patch grid, heads and attention over the sentence, token and value beside the mouse."""
+    input:
+        prompts=f"{PROBES}/prompts.parquet",
+        patches=f"{PROBES}/patches.parquet",
+        summary=f"{PROBES}/summary.parquet",
+        patterns=f"{PROBES}/patterns.parquet",
+    output:
+        html=report(
+            f"{DRAWN}/interactive.html",
+            caption="../report/probe_page.rst",
+            category="Probes",
+            subcategory="{model} on {dataset}",
+            labels={
+                "figure": "interactive",
+                "study": "{study}",
+                "checkpoint": "{checkpoint}",
+            },
+        ),
+    log:
+        f"{DRAWN_LOG}/interactive.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        code=code("probes_page.py"),
+        title=probe_title,
+    script:
+        "../scripts/probes_page.py"
+
+
 rule draw_probe_pairings:
     """Which groups of prompts use the same parts."""
     input:
         summary=f"{PROBES}/summary.parquet",
+        neurons=f"{PROBES}/neurons.parquet",
+        readings=f"{PROBES}/readings.parquet",
         pairings=f"{PROBES}/pairings.parquet",
     output:
         **probed("pairings"),
@@ -122,6 +179,26 @@ rule draw_probe_pairings:
         title=probe_title,
     script:
         "../scripts/figure_probe_pairings.py"
+
+
+rule draw_probe_agreement:
+    """In which parts groups of prompts agree and in which they differ."""
+    input:
+        agreement=f"{PROBES}/agreement.parquet",
+    output:
+        **probed("agreement"),
+    log:
+        f"{DRAWN_LOG}/agreement.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        code=code("figure_probe_agreement.py"),
+        title=probe_title,
+    script:
+        "../scripts/figure_probe_agreement.py"
 
 
 rule draw_cross_study:
@@ -174,5 +251,7 @@ rule probes:
             for cell in PROBED
             for figure in PROBE_FIGURES
         ],
+        [f"{DRAWN}/interactive.html".format(**cell) for cell in PROBED],
+        rules.judge_probe_claims.output,
         [f"{DRAWN_CROSS}/{{study}}.png".format(**cell) for cell in CROSSED],
         cells(f"{DRAWN_CROSS}-pairs.png", CROSSED_RUNS),

@@ -7,7 +7,15 @@ PROBES = "results/probes/{model}/{dataset}/{checkpoint}/{study}"
 PROBE_LOG = "logs/probes/{model}/{dataset}/{checkpoint}/{study}"
 CROSS_STUDY = "results/probes/{model}/{dataset}/cross-model/{study}"
 CROSS_PAIRS = "results/probes/{model}/{dataset}/cross-model-pairs"
-READINGS = ("direct", "lens", "attention", "outputs", "key_tokens", "baselines")
+READINGS = (
+    "direct",
+    "lens",
+    "attention",
+    "outputs",
+    "key_tokens",
+    "baselines",
+    "patterns",
+)
 CROSSING = ordered(config["probes"]["cross_model"] | section("probes", "batch_tokens"))
 
 
@@ -20,7 +28,6 @@ rule patch_study:
         prompts=f"{PROBES}/prompts.parquet",
         patches=f"{PROBES}/patches.parquet",
         summary=f"{PROBES}/summary.parquet",
-        pairings=f"{PROBES}/pairings.parquet",
     log:
         f"{PROBE_LOG}/patches.log",
     benchmark:
@@ -86,6 +93,30 @@ rule read_study:
         probes=probing("top_heads", "keys", "batch_tokens", of_study=["labels"]),
     script:
         "../scripts/probes_readings.py"
+
+
+rule compare_groups:
+    """Which groups of a study use the same parts, and in which parts they agree and differ."""
+    input:
+        summary=f"{PROBES}/summary.parquet",
+        neurons=f"{PROBES}/neurons.parquet",
+        readings=f"{PROBES}/readings.parquet",
+    output:
+        pairings=f"{PROBES}/pairings.parquet",
+        agreement=f"{PROBES}/agreement.parquet",
+    log:
+        f"{PROBE_LOG}/comparison.log",
+    benchmark:
+        f"{PROBE_LOG}/comparison.benchmark.tsv"
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        code=code("probes_comparison.py"),
+    script:
+        "../scripts/probes_comparison.py"
 
 
 rule cross_study:

@@ -9,7 +9,9 @@ PROBE_FIGURES = [
     "neurons",
     "logits",
     "attention",
+    "patterns",
     "pairings",
+    "agreement",
 ]
 
 

@@ -1,4 +1,4 @@
-"""Reads the means of a study's patch grid and the groups' correlations; draws which groups use the same parts."""
+"""Reads what groups of prompts recover and write, and their correlations; draws which groups use the same parts."""
 
 from rewire.jobs import job
 
@@ -7,6 +7,8 @@ with job(snakemake.log[0], snakemake.threads):
 
     draw(
         snakemake.input.summary,
+        snakemake.input.neurons,
+        snakemake.input.readings,
         snakemake.input.pairings,
         snakemake.params.title,
         snakemake.output.png,

@@ -79,11 +79,11 @@ def read_scores(path: str | Path) -> tuple[Scores, Circuit | None]:
     return scores, Circuit(mask, graph, described["requested"], circuit_level, neurons)
 
 
-def read_circuit(path: str | Path) -> tuple[Scores, Circuit]:
-    """What ``write_scores`` wrote of a circuit; errors as ``read_scores``, and InputError for a file that has none."""
+def read_scored_circuit(path: str | Path) -> tuple[Scores, Circuit]:
+    """``read_scores`` of a file that holds a circuit. Errors: InputError that names the file also if it holds none."""
     scores, circuit = read_scores(path)
     if circuit is None:
-        raise InputError(f"{path}: scores alone, without a circuit")
+        raise InputError(f"{path}: scores without a circuit")
     return scores, circuit
 
 

@@ -23,6 +23,7 @@ from rewire.claims.differential import (
     share_of_layers_with_falling_entropy,
 )
 from rewire.claims.frames import Tables
+from rewire.claims.probes import NONE, leading_among, leading_layer, more_by, neurons_among, probability
 from rewire.claims.sequential import (
     add_sub_at,
     change_falls,
@@ -42,6 +43,7 @@ from rewire.claims.summaries import (
 from rewire.statistics import Estimate
 
 NATS = "nats/token"
+STUDENT = "Michelle Jones was a top-notch student. Michelle"
 POINTS = "ROUGE-1 points"
 TURNOVER = "|A△B| / |A|"
 MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
@@ -73,6 +75,17 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
         f"lora_{name}_minus_standard_unmatched": (lora_difference(name, "standard", matched=False), POINTS)
         for name in ("circuit", "targeted", "random")
     },
+    # of a study's probes (a claim's `study`); NONE: of the whole layer
+    "attention_that_recovers_most": (leading_layer("attention_out"), "layer"),
+    "mlps_8_and_10_among_two": (leading_among("mlp_out", (8, NONE), (10, NONE)), "of the two MLPs"),
+    "heads_7_11_10_1_11_8_among_three": (leading_among("z", (7, 11), (10, 1), (11, 8)), "of the three heads"),
+    "head_7_11_value_minus_pattern": (more_by("v", "pattern", (7, 11)), "share recovered"),
+    "neurons_8_2744_10_1063_10_2193_among_ten": (
+        neurons_among(10, (8, 2744), (10, 1063), (10, 2193)),
+        "of the three neurons",
+    ),
+    "p_was_after_michelle_jones": (probability(STUDENT, " was"), "probability"),
+    "p_jones_after_michelle_jones": (probability(STUDENT, " Jones"), "probability"),
     # sequential fine-tuning
     "forgetting_overlap_r": (regression("linear", "r"), "Pearson's r"),
     "forgetting_overlap_rho": (regression("spearman", "rho"), "Spearman's rho"),

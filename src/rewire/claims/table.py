@@ -75,7 +75,7 @@ def judge(
     result = None
     if "about" not in claim or identity in claim["about"]:
         with suppress(NotRun):
-            result = measure(tables)
+            result = measure(of_study(tables, claim["study"]) if "study" in claim else tables)
     if result is None:
         return row | {"value": None, "low": None, "high": None, "n": None, "unit": unit, "verdict": "not run"}
     given = {
@@ -87,6 +87,13 @@ def judge(
     if isinstance(result, Tested):
         found = tested_verdict(result, rule, found)
     return row | given | {"n": result.n, "unit": unit, "verdict": found}
+
+
+def of_study(tables: Tables, study: str) -> Tables:
+    """The tables of one study of the probes, ``{study}/{table}`` among those of the run, by their own names."""
+    return {
+        name.removeprefix(f"{study}/"): path for name, path in tables.items() if name.startswith(f"{study}/")
+    }
 
 
 def verdict(result: Estimate, rule: Mapping[str, Any]) -> str:

@@ -6,13 +6,15 @@ Definitions: docs/definitions.md, "Faithfulness".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
 
 from rewire.faithfulness.resamples import Resamples, ratio
 from rewire.statistics import Array
+
+if TYPE_CHECKING:  # tables and figures read their measures without torch
+    from torch import Tensor
 
 METRICS = ("nll", "kl", "kl_reverse", "kl_corrupted", "accuracy")  # what the measures are made of
 

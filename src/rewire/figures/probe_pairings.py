@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,89 +15,108 @@ from matplotlib.figure import Figure
 from rewire.figures.frames import read_frame
 from rewire.figures.heads import largest, numbers
 from rewire.figures.panels import no_data
-from rewire.figures.probe_tables import COMPONENTS, HEADS, SHARE, SUMMARY
+from rewire.figures.probe_tables import SHARE
 from rewire.figures.style import DIVERGING, FAINT, INK, blank, save, themed
+from rewire.probes.comparison import NEURONS, SUMMARY
+from rewire.probes.profiles import Profile, profiles
 
 PAIRINGS = ("measure", "sites", "group", "other", "place", "other_place", "pearson", "n")
-FAMILIES = {  # family of sites -> title, the sites
-    "heads": ("Heads, all positions together", HEADS),
-    "components": ("Components, at the positions that all groups have", COMPONENTS),
+FAMILIES = {
+    "layers": "Attention and MLP of each layer, all positions together",
+    "heads": "Heads, all positions together",
+    "components": "Components, at the positions that all groups have",
+    "neurons": "Neurons",
+    "attribution": "Direct attribution to heads and MLPs",
 }
 SHORT = {
     "residual_pre": "residual",
     "residual_post": "leaving",
     "attention_out": "attention",
     "mlp_out": "MLP",
+    "direct:head": "heads",
+    "direct:mlp": "MLPs",
 }
+WRITTEN = "adds to the logit difference, clean run (logits)"
 ANNOTATED = 12  # groups: with more the numbers would not be legible
-LIMIT = 1.5  # the end of the colour scale, at most
+COLUMNS = 400  # of a profile: of more (neurons) those of largest |value| in some group
+LEVEL = 5  # names that fit under a profile without being turned
+LIMIT = 1.5  # the end of the colour scale of shares, at most
 
 
-def draw(summary: str | Path, pairings: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw a patch grid's summary group by group; a study of one group has no pairings.
+def draw(
+    summary: str | Path,
+    neurons: str | Path,
+    readings: str | Path,
+    pairings: str | Path,
+    name: str,
+    png: str | Path,
+    svg: str | Path,
+) -> None:
+    """Draw a study group by group; a study of one group has no pairings.
 
-    Errors: InputError that names a table that lacks a column, or an empty summary.
+    Errors: InputError that names a table that lacks a column, or one of the first three that is empty.
     """
-    save(figure(read_frame(summary, SUMMARY), read_frame(pairings, PAIRINGS, empty=True), name), png, svg)
+    tables = read_frame(summary, SUMMARY), read_frame(neurons, NEURONS), read_frame(readings, SUMMARY)
+    save(figure(profiles(*tables), read_frame(pairings, PAIRINGS, empty=True), name), png, svg)
 
 
 @themed
-def figure(summary: pd.DataFrame, pairings: pd.DataFrame, name: str) -> Figure:
-    """``summary``: means by group; ``pairings``: correlation of every two groups, and where they stand."""
+def figure(found: Iterable[Profile], pairings: pd.DataFrame, name: str) -> Figure:
+    """``found``: what each group uses; ``pairings``: correlation of every two groups, and where they stand."""
     count = max(pairings["group"].nunique(), 2)
-    height = 1.0 + 2 * (1.3 + 0.34 * count)
     square = 2.6 + 0.42 * count
-    out = blank(9.0 + square, max(height, 5.6), f"Groups of prompts side by side: {name}")
-    panels = out.subplots(2, 2, width_ratios=[9.0, square])
-    for (left, right), (family, (title, sites)) in zip(panels, FAMILIES.items(), strict=True):
-        own = pairings[(pairings["sites"] == family) & (pairings["measure"] == "recovered")]
-        if not len(own):
+    height = 1.0 + len(FAMILIES) * max(2.1, 1.4 + 0.3 * count)
+    out = blank(9.0 + square, height, f"Groups of prompts side by side: {name}")
+    panels = out.subplots(len(FAMILIES), 2, width_ratios=[9.0, square])
+    own = {one.family: one for one in found}
+    for (left, right), (family, title) in zip(panels, FAMILIES.items(), strict=True):
+        rows = pairings[pairings["sites"] == family]
+        left.set_title(title)
+        if not len(rows):
             for axes in (left, right):
                 no_data(axes, "nothing that two groups share")
-            left.set_title(title)
             continue
-        groups = own.drop_duplicates("group").sort_values("place")["group"].tolist()
-        profile(left, profiles(summary, groups, list(sites), family == "heads"), groups)
-        left.set_title(f"{title}: {SHARE}")
-        correlation(right, own, groups)
+        groups = rows.drop_duplicates("group").sort_values("place")["group"].tolist()
+        table = own[family].table().loc[groups]
+        drawn = leading(table)
+        more = "" if drawn.shape == table.shape else f", the {drawn.shape[1]:,} largest of {table.shape[1]:,}"
+        left.set_title(f"{title}{more}: {WRITTEN if family == 'attribution' else SHARE}")
+        profile(left, drawn, groups, limited=family != "attribution")
+        correlation(right, rows, groups)
     return out
 
 
-def profiles(summary: pd.DataFrame, groups: list[str], sites: list[str], whole: bool) -> pd.DataFrame:
-    """Groups by places (site, position, layer, head): those where every group has a share; ``whole``: no position."""
-    rows = summary[(summary["measure"] == "recovered") & summary["site"].isin(sites)]
-    rows = rows[(rows["place"].isna() == whole) & rows["group"].isin(groups)]
-    rows = rows.assign(
-        head=rows["head"].fillna(-1), place=rows["place"].fillna(""), site=pd.Categorical(rows["site"], sites)
-    )
-    places = ["site", "place", "layer", "head"]
-    wide = rows.pivot_table("value", "group", places, observed=True, sort=True).reindex(groups)
-    return wide.dropna(axis="columns")
+def leading(table: pd.DataFrame) -> pd.DataFrame:
+    """At most COLUMNS places of ``table`` [groups, places], in their order: site, position, layer."""
+    size = table.abs().max().to_numpy()
+    kept = table.iloc[:, np.sort(np.argsort(-size, kind="stable")[:COLUMNS])]
+    sites = list(dict.fromkeys(table.columns.get_level_values("site")))
+    order = sorted(kept.columns, key=lambda column: (sites.index(column[0]), column[4], *column[1:4]))
+    return kept[order]
 
 
-def profile(axes: Axes, wide: pd.DataFrame, groups: list[str]) -> None:
-    """A row a group; a thin line and a name where another site or position begins."""
+def profile(axes: Axes, wide: pd.DataFrame, groups: Sequence[str], limited: bool) -> None:
+    """A row a group; a thin line and a name where another site or position begins. ``limited``: shares."""
     values = wide.to_numpy(dtype=float)
-    limit = min(LIMIT, largest(values))
+    limit = min(LIMIT, largest(values)) if limited else largest(values)
     axes.set_facecolor(FAINT)
-    sns.heatmap(
-        values, ax=axes, cmap=DIVERGING, norm=Normalize(-limit, limit), cbar_kws={"label": "recovered"}
-    )
-    blocks = [(site, place) for site, place, *_ in wide.columns]
+    bar = {"label": "recovered" if limited else "logits"}
+    sns.heatmap(values, ax=axes, cmap=DIVERGING, norm=Normalize(-limit, limit), cbar_kws=bar)
+    blocks = [(column[0], column[4]) for column in wide.columns]
     starts = [i for i, block in enumerate(blocks) if i == 0 or block != blocks[i - 1]]
     for start in starts[1:]:
         axes.axvline(start, color=INK, linewidth=0.7)
     ends = [*starts[1:], len(blocks)]
     names = [f"{SHORT.get(site, site)} {place}".strip() for site, place in (blocks[i] for i in starts)]
     axes.set_xticks([(a + b) / 2 for a, b in zip(starts, ends, strict=True)], names)
-    axes.tick_params(axis="x", rotation=90 if len(starts) > len(HEADS) else 0, length=0)
+    axes.tick_params(axis="x", rotation=90 if len(starts) > LEVEL else 0, length=0)
     axes.set_yticks([i + 0.5 for i in range(len(groups))], groups, rotation=0)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("site (and position), layers and heads from left to right")
+    axes.set_xlabel("site (and position), layers, heads and neurons from left to right")
     axes.grid(False)
 
 
-def correlation(axes: Axes, rows: pd.DataFrame, groups: list[str]) -> None:
+def correlation(axes: Axes, rows: pd.DataFrame, groups: Sequence[str]) -> None:
     """Pearson correlation of every two groups, alike ones together."""
     values = rows.pivot_table("pearson", "group", "other", dropna=False).reindex(index=groups, columns=groups)
     table = values.to_numpy(dtype=float)

@@ -1,19 +1,19 @@
-"""Do groups of prompts use the same parts of the model? Correlation of their patch grids, and clusters. No torch.
+"""Do groups of prompts use the same parts of the model? Correlation of their profiles, and clusters. No torch.
 
 Definitions: docs/definitions.md, "Probes".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy import stats
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from rewire.probes.profiles import Profile
 from rewire.statistics import Array
 from rewire.tables import schema
 
@@ -28,29 +28,18 @@ SCHEMA = schema(
     spearman="float64",
     n="int32",
 )
-FAMILIES = {
-    "heads": ("z", "q", "k", "v", "pattern"),
-    "components": ("residual_pre", "residual_post", "attention_out", "mlp_out"),
-}
 
 
-def pairing_rows(summary: Sequence[dict[str, Any]], measure: str = "recovered") -> Iterator[dict[str, Any]]:
-    """Rows of SCHEMA: every two groups, for heads (all positions together) and for components (at the labels they share).
+def pairing_rows(profiles: Iterable[Profile]) -> Iterator[dict[str, Any]]:
+    """Rows of SCHEMA: every two groups, by each family of places that two groups share.
 
-    ``summary``: of the patch grid. ``place``: where the group stands when alike ones stand together (average linkage over
-    1 - Pearson). ``n``: places compared: those where every group has a value.
+    ``place``: where the group stands when alike ones stand together (average linkage over 1 - Pearson). ``n``: places
+    compared: those where every group has a value.
     """
-    table = pd.DataFrame(summary)
-    table = table[(table["group"] != "all") & (table["measure"] == measure)]
-    for family, sites in FAMILIES.items():
-        chosen = table[table["site"].isin(sites)]
-        chosen = chosen[chosen["place"].isna() if family == "heads" else chosen["place"].notna()]
-        wide = chosen.assign(head=chosen["head"].fillna(-1), place=chosen["place"].fillna("")).pivot(
-            index="group", columns=["site", "layer", "head", "place"], values="value"
-        )
-        wide = wide.dropna(axis="columns").reindex(chosen["group"].unique())
+    for profile in profiles:
+        wide = profile.table()
         if len(wide) > 1 and wide.shape[1] > 1:
-            yield from compare(wide.index.tolist(), wide.to_numpy(dtype=float), measure, family)
+            yield from compare(wide.index.tolist(), wide.to_numpy(), profile.measure, profile.family)
 
 
 def compare(groups: Sequence[str], values: Array, measure: str, family: str) -> Iterator[dict[str, Any]]:

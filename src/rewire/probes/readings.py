@@ -18,6 +18,7 @@ from rewire.probes import heads as readings_of_heads
 from rewire.probes.direct import NONE, attribute_logits, logit_lens
 from rewire.probes.heads import Head, check_heads
 from rewire.probes.pair_runs import Batch, batches
+from rewire.probes.patterns import patterns
 from rewire.probes.prompts import LAST, Prompts
 from rewire.tables import schema
 
@@ -84,11 +85,12 @@ class Readings:
         """``labels``: positions that attention is read at; ``keys``: how many of a query's strongest keys are listed."""
         self.prompts, self.heads, self.labels, self.keys = prompts, list(heads), list(labels), keys
         self.frames: dict[str, list[pd.DataFrame]] = {
-            name: [] for name in ("direct", "lens", "attention", "outputs", "key_tokens", "baselines")
+            name: []
+            for name in ("direct", "lens", "attention", "outputs", "key_tokens", "baselines", "patterns")
         }
 
     def add(self, batch: Batch) -> None:
-        """Both runs' attribution, lens and attention; the clean run's heads and baselines."""
+        """Both runs' attribution, lens, attention and patterns; the clean run's heads and baselines."""
         for side, run in batch.runs().items():
             components, parts = attribute_logits(run, batch.answers)
             self._add_direct(batch, side, components, parts)
@@ -100,6 +102,7 @@ class Readings:
             if len(rows):
                 self._add_attention(batch, label, rows, position)
         self._add_baselines(batch)
+        self.frames["patterns"] += patterns(batch, self.prompts, self.heads)
 
     def _where(self, batch: Batch, label: str) -> tuple[Tensor, Tensor]:
         """The prompts of a batch that have a label (int64 [b]), and where (int64 [b])."""
@@ -194,7 +197,7 @@ class Readings:
 def read_heads_and_logits(
     model: Model, prompts: Prompts, heads: Sequence[Head], labels: Sequence[str], keys: int, batch_tokens: int
 ) -> dict[str, pd.DataFrame]:
-    """Tables ``direct``, ``lens``, ``attention``, ``outputs``, ``key_tokens``, ``baselines`` (those that have rows).
+    """Tables ``direct``, ``lens``, ``attention``, ``outputs``, ``key_tokens``, ``baselines``, ``patterns`` (those that have rows).
 
     Errors: InputError for a head that the model has not, or a label that no prompt declares.
     """

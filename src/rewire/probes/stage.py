@@ -12,7 +12,7 @@ import pyarrow as pa
 from rewire.errors import InputError
 from rewire.models import Model, load
 from rewire.pairs import read_pairs
-from rewire.probes import cross_model, grid, neuron_tables, pairings, readings, summary
+from rewire.probes import cross_model, grid, neuron_tables, patterns, readings, summary
 from rewire.probes.prompts import FIRST, LAST, Prompts, encode_study
 from rewire.probes.studies import read_study
 from rewire.tables import read_table, write_table
@@ -24,6 +24,7 @@ READINGS = {
     "outputs": readings.OUTPUTS,
     "key_tokens": readings.KEYS,
     "baselines": readings.BASELINES,
+    "patterns": patterns.SCHEMA,
 }
 MEANS = {  # of the readings: which column says what is averaged, and the measures
     "direct": ("component", ("correct", "incorrect", "logit_diff")),
@@ -47,16 +48,14 @@ def write_patches(
     """The patch grid of a study.
 
     ``settings``: components, heads (sites), head_positions (labels), batch_tokens. ``tables``: where to write ``prompts`` (a
-    row a pair), ``patches`` (a row a pair and patch), ``summary`` (means by group) and ``pairings`` (groups compared).
+    row a pair), ``patches`` (a row a pair and patch) and ``summary`` (means by group).
     """
     model, prompts = open_study(checkpoint, study)
     frame, ends = grid.patch_grid(model, prompts, settings)
     means = grid.grid_summary(frame, prompts, ends)
-    alike = list(pairings.pairing_rows(means))
     write_table(tables["prompts"], list(grid.prompt_rows(prompts, ends)), grid.PROMPTS)
     write_table(tables["patches"], columns(frame, grid.SCHEMA), grid.SCHEMA)
     write_table(tables["summary"], means, summary.SCHEMA)
-    write_table(tables["pairings"], alike, pairings.SCHEMA)
 
 
 def write_neurons(

@@ -11,7 +11,7 @@ from typing import Any
 
 from peft import PeftModel
 
-from rewire.circuits.scores_file import read_circuit
+from rewire.circuits.scores_file import read_scored_circuit
 from rewire.circuits.selection import Circuit
 from rewire.errors import InputError
 from rewire.lora.adapter_files import add_adapter, lora_config
@@ -51,7 +51,7 @@ def prepared(
     plan = uniform_plan(model, settings["adapter"])
     if circuit is not None:
         assert adapters == MERGED and side is not None
-        plan = masked_plan(model, settings["adapter"], read_circuit(circuit)[1], side)
+        plan = masked_plan(model, settings["adapter"], read_scored_circuit(circuit)[1], side)
     adapted = add_adapter(model, plan, settings["adapter"])
     adapted.peft_config["default"].base_model_name_or_path = str(start)
     return adapted

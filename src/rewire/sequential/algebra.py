@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from rewire.circuits.comparison import jaccard
-from rewire.circuits.scores_file import read_circuit
+from rewire.circuits.scores_file import read_scored_circuit
 from rewire.circuits.selection import Circuit, Scores, prune, top_n
 from rewire.errors import InputError
 from rewire.faithfulness.measures import normalised_interval
@@ -147,8 +147,8 @@ def composite_rows(composite: Composite, settings: Mapping[str, Any], folder: Pa
     for task in (composite.name, *parts):
         file = folder / f"{task}.safetensors"
         find_circuit(model, read_task(*composite.pairs[task]), settings, file)
-        found[task] = read_circuit(file)
-    apart = {part: read_circuit(composite.alone[part]) for part in parts}
+        found[task] = read_scored_circuit(file)
+    apart = {part: read_scored_circuit(composite.alone[part]) for part in parts}
     for part, (_, circuit) in apart.items():
         if circuit.graph != model.graph:
             raise InputError(

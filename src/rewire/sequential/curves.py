@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rewire.circuits.scores_file import read_circuit
+from rewire.circuits.scores_file import read_scored_circuit
 from rewire.circuits.selection import top_n
 from rewire.errors import InputError
 from rewire.models import load
@@ -35,7 +35,7 @@ def write_curve(
     ``model``: folder; ``scores``: its edge scores on the task's validation pairs; ``judged``: its test pairs. ``settings``: also
     circuits (batch_tokens), random (circuits a size), seed. Errors: InputError for scores of another graph.
     """
-    bridge, (ranked, circuit) = load(model), read_circuit(scores)
+    bridge, (ranked, circuit) = load(model), read_scored_circuit(scores)
     if circuit.graph != bridge.graph:
         raise InputError(f"{scores}: a circuit of another graph than that of {model}")
     _, pairs = read_pairs(judged)

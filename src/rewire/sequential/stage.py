@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rewire.checkpoints.finetuning import checkpoint_name
-from rewire.circuits.scores_file import read_circuit, read_scores
+from rewire.circuits.scores_file import read_scored_circuit
 from rewire.errors import InputError
 from rewire.evolution.changes import change_rows, measures
 from rewire.evolution.trajectory import read_trajectory
@@ -88,7 +88,7 @@ class Measurement:
             "checkpoint": checkpoint_name(step),
             **model_columns(model, self.tasks[task], self.settings),
             **circuit_columns(model, circuit, self.tasks[task].test, self.settings),
-            "completeness_gap": read_scores(path)[0].completeness_gap,
+            "completeness_gap": read_scored_circuit(path)[0].completeness_gap,
         }
         log.info(
             "%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"]
@@ -181,7 +181,7 @@ def cross_row(
     found: Measurement, model: Model, of: str, task: str, judged: str, found_at: int, step: int
 ) -> dict[str, Any]:
     """The circuit of ``task`` at ``found_at`` on the test prompts of task ``judged``, by the ``model`` at ``step``."""
-    _, circuit = read_circuit(found.files[task][found_at])
+    _, circuit = read_scored_circuit(found.files[task][found_at])
     own = next(row for row in found.rows if (row["task"], row["step"]) == (judged, step))
     return {
         **found.run.columns(),
