@@ -16,8 +16,8 @@ from rewire.figures.style import printable
 REPLACED = ("start", "Ġother", "Ġ&<")
 
 
-def with_text(path: Path, text: str) -> Path:
-    """The table with ``text`` in the place of a group's name and of tokens."""
+def with_text(path: Path, text: str) -> None:
+    """``text`` in the place of a group's name and of tokens in the table."""
 
     def other(value: object) -> object:
         if isinstance(value, list):
@@ -27,7 +27,6 @@ def with_text(path: Path, text: str) -> Path:
     table = pq.read_table(path)
     columns = [pa.array(map(other, column.to_pylist()), column.type) for column in table.columns]
     pq.write_table(pa.Table.from_arrays(columns, schema=table.schema), path)
-    return path
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
@@ -37,7 +36,9 @@ def test_text_of_a_study_stays_text(name, kind, tmp_path):
     module, needed, _ = DRAWN[name]
     text = TEXTS[kind][:60]
     tables = ProbeTables(tmp_path)
-    paths = [with_text(getattr(tables, table)(), text) for table in needed]
+    paths = [getattr(tables, table)() for table in needed]  # one may write those that it is made from
+    for path in paths:
+        with_text(path, text)
     module.draw(*paths, f"{text} of small", tmp_path / "x.png", tmp_path / "x.svg")
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
     tree = xml.etree.ElementTree.parse(tmp_path / "x.svg")
