@@ -89,7 +89,12 @@ def test_summarization_can_be_a_task(clone):
             "sequential.models": ["reader"],
             "sequential.tasks": ["summarization", "add"],
             "sequential.articles": {"dataset": "newswire"},
-            "sequential.variants": {"kept": {"adapters": "continued"}, "prior": None, "inside": None},
+            "sequential.variants": {
+                "kept": {"adapters": "continued"},
+                "prior": None,
+                "inside": None,
+                "outside": None,
+            },
             "sequential.multi": [],
         }
     )

@@ -8,6 +8,9 @@ from typing import Any
 
 from rewire.whole_file import replacing_folder
 
+# what transformers would write down of a tokenizer's loading: with it, files would differ with HF_HUB_OFFLINE
+HOW_IT_WAS_READ = ("is_local", "local_files_only")
+
 
 def save_checkpoint(folder: str | Path, model: Any, tokenizer: Any = None) -> None:
     """``model`` (and ``tokenizer``) in transformers' format at ``folder``, replacing what is there.
@@ -17,6 +20,8 @@ def save_checkpoint(folder: str | Path, model: Any, tokenizer: Any = None) -> No
     with replacing_folder(folder) as partial:
         model.save_pretrained(partial)
         if tokenizer is not None:
+            for name in HOW_IT_WAS_READ:
+                tokenizer.init_kwargs.pop(name, None)
             tokenizer.save_pretrained(partial)
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from rewire.figures.curves import SIGNIFICANT, SUMMARY, choose, interval_text
 from rewire.figures.frames import known, read_frame
-from rewire.figures.panels import no_data
+from rewire.figures.panels import OWN_TICKS, no_data
 from rewire.figures.style import DIVERGING, FAINT, INK, SEQUENTIAL, blank, checkpoint_label, save, themed
 
 ANNOTATED = 64  # cells: with more the numbers would not be legible
@@ -104,6 +104,7 @@ def heatmap(axes: Axes, values: np.ndarray, colours: Colormap, norm: Normalize, 
         linewidths=0.6 if few else 0.2,
         linecolor="white",
         cbar_kws={"label": label},
+        **OWN_TICKS,
     )
     axes.invert_yaxis()
     for axis, size in ((axes.xaxis, values.shape[1]), (axes.yaxis, values.shape[0])):

@@ -14,6 +14,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from rewire.figures.style import FAINT, GREY, INK, checkpoint_label
 
 BAND = 0.22  # opacity of an interval around a curve
+# for seaborn.heatmap where ticks are set afterwards: to see whether its own fit it draws the whole figure, panel by panel
+OWN_TICKS = {"xticklabels": False, "yticklabels": False}
 
 
 def no_data(axes: Axes, text: str = "no data", shared: bool = False) -> None:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from rewire.figures.frames import read_frame
 from rewire.figures.heads import largest, numbers
-from rewire.figures.panels import no_data
+from rewire.figures.panels import OWN_TICKS, no_data
 from rewire.figures.probe_tables import SHARE
 from rewire.figures.style import DIVERGING, FAINT, INK, blank, save, themed
 from rewire.probes.comparison import NEURONS, SUMMARY
@@ -101,7 +101,7 @@ def profile(axes: Axes, wide: pd.DataFrame, groups: Sequence[str], limited: bool
     limit = min(LIMIT, largest(values)) if limited else largest(values)
     axes.set_facecolor(FAINT)
     bar = {"label": "recovered" if limited else "logits"}
-    sns.heatmap(values, ax=axes, cmap=DIVERGING, norm=Normalize(-limit, limit), cbar_kws=bar)
+    sns.heatmap(values, ax=axes, cmap=DIVERGING, norm=Normalize(-limit, limit), cbar_kws=bar, **OWN_TICKS)
     blocks = [(column[0], column[4]) for column in wide.columns]
     starts = [i for i, block in enumerate(blocks) if i == 0 or block != blocks[i - 1]]
     for start in starts[1:]:
@@ -131,6 +131,7 @@ def correlation(axes: Axes, rows: pd.DataFrame, groups: Sequence[str]) -> None:
         fmt="",
         annot_kws={"fontsize": 7.5},
         cbar_kws={"label": "Pearson"},
+        **OWN_TICKS,
     )
     axes.set_title(f"Pearson correlation over {int(rows['n'].max()):,} places")
     axes.set_xticks([i + 0.5 for i in range(len(groups))], groups, rotation=90)

@@ -14,6 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rewire.figures.frames import read_frame
+from rewire.figures.panels import OWN_TICKS
 from rewire.figures.probe_attention import title
 from rewire.figures.probe_positions import clip
 from rewire.figures.probe_tables import SUMMARY, choose, shown
@@ -102,6 +103,7 @@ def heatmap(axes: Axes, values: np.ndarray, tokens: Sequence[str]) -> None:
         linecolor="white",
         cbar=False,
         square=True,
+        **OWN_TICKS,
     )
     places = [i + 0.5 for i in range(len(tokens))]
     axes.set_xticks(places, labels=tokens, rotation=90)

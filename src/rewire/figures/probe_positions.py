@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from rewire.figures.frames import read_frame
 from rewire.figures.heads import largest, numbers
-from rewire.figures.panels import no_data
+from rewire.figures.panels import OWN_TICKS, no_data
 from rewire.figures.probe_tables import COMPONENTS, SHARE, shown
 from rewire.figures.style import DIVERGING, blank, save, themed
 
@@ -138,6 +138,7 @@ def heatmap(axes: Axes, values: np.ndarray, names: Sequence[str], norm: Normaliz
         linewidths=0.6 if few else 0.2,
         linecolor="white",
         cbar=False,
+        **OWN_TICKS,
     )
     axes.invert_yaxis()
     axes.set_xlim(0, widest)
