@@ -55,18 +55,21 @@ def test_an_unknown_module_is_refused(world, tmp_path):
         train_stage(world.base, tables, tables, settings, tmp_path / "f", tmp_path / "t", tmp_path / "w")
 
 
-def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monkeypatch):
+@pytest.mark.parametrize("variant", ["kept", "stacked", "prior", "inside"])
+def test_a_killed_second_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monkeypatch, variant):
     from rewire.sequential import training
 
     start, tables = world.trained("add") / "step-000004", world.tables("max")
+    declared = world.settings["variants"][variant]
+    circuit = world.single("add").scores("add") if "circuit" in declared else None
     files = tmp_path / "f", tmp_path / "t", tmp_path / "w"
 
     def stage():
         train_stage(
-            start, [tables["train"]], [tables["validation"]], section(), *files, {"adapters": "continued"}
-        )
+            start, [tables["train"]], [tables["validation"]], section(), *files, declared, circuit
+        )  # fmt: skip
 
-    whole = world.trained("add-max/kept")
+    whole = world.trained(f"add-max/{variant}")
     save = training.save_adapter
 
     def until_the_end(folder, adapted):
@@ -82,8 +85,10 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monk
     stage()
     assert not files[2].exists()
     for step in ("step-000002", "step-000004"):
-        name = f"{step}/adapter_model.safetensors"
-        assert (files[0] / name).read_bytes() == (whole / name).read_bytes()
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            assert (files[0] / step / name).read_bytes() == (whole / step / name).read_bytes()
+    table = read_table(world.folder / f"add-max/{variant}" / "training.parquet")
+    assert read_table(files[1]).equals(table)
 
 
 def second(world: World, tmp_path, variant, name="second", **changes):
