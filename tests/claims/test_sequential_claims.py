@@ -118,6 +118,30 @@ def test_training_inside_is_set_against_training_outside_prompt_by_prompt(tables
     assert measured(alone, "inside_minus_outside") is None
     unlearned = given | {"pairs": tables("none", [row | {"learned": False} for row in pairs], PAIRS)}
     assert measured(unlearned, "inside_minus_outside") is None
+    for side in range(2):  # a second task that one side did not learn is no comparison
+        half = [row | {"second_learned": i != side} for i, row in enumerate(pairs)]
+        assert measured(given | {"pairs": tables("half", half, PAIRS)}, "inside_minus_outside") is None
+
+
+def test_pairs_that_share_their_first_task_are_one_sample_of_its_prompts(tables):
+    """The same answers after three second tasks are no more evidence than after one."""
+    correct = {"inside": [0, 1, 1, 0] * 4, "outside": [1, 1, 0, 1] * 4}
+
+    def found(seconds):
+        pairs, checkpoints = [], []
+        for variant, right in correct.items():
+            for second in seconds:
+                row = pair_rows([0.5], [0.5], variant=variant)[0] | {"second": second}
+                pairs.append(row | {"run": f"task0-{second}/{variant}", "first_accuracy_before": 1.0})
+                checkpoints.append({"run": pairs[-1]["run"], "task": "task0", "step": 10, "correct": right})
+        name = f"pairs{len(seconds)}"
+        given = {"pairs": tables(name, pairs, PAIRS)}
+        given["checkpoints"] = tables(f"checkpoints{len(seconds)}", checkpoints, CHECKPOINTS)
+        return measured(given, "inside_minus_outside")
+
+    one, three = found(["a"]), found(["a", "b", "c"])
+    assert (three.n, three.value) == (16, pytest.approx(one.value)) and one.value == pytest.approx(0.25)
+    assert [three.low, three.high] == pytest.approx([one.low, one.high]) and one.low < one.high
 
 
 def test_add_sub_and_unions_are_read_where_they_are(tables):
