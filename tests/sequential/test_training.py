@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -207,5 +208,21 @@ def test_one_side_of_the_circuit_is_trained_and_the_other_is_not_touched(world, 
             assert not (mask if allowed is None else mask & ~allowed).any(), name
         assert any(mask.any() for mask in moved.values())
         touched[side] = moved
+        told = read_table(tmp_path / f"{side}.parquet")["parameters"].to_pylist()
+        modules = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+        inputs, outputs = {"mlp.c_proj": 64}, {"attn.c_attn": 48, "mlp.c_fc": 64}
+        per_head = {
+            "attn.c_attn": 12,
+            "attn.c_proj": 4,
+        }  # of 16 wide heads of 4: rows of q, k and v, or columns
+        expected = 0
+        for layer, module in itertools.product(range(2), modules):
+            own = sum(at == layer for at, _ in heads)
+            if module.startswith("mlp"):
+                live = (inputs.get(module, 16) + outputs.get(module, 16)) * (layer in mlps)
+            else:
+                live = (16 + per_head[module] * own) * (own > 0)
+            expected += 2 * live  # rank 2
+        assert set(told) == {expected}
     assert not any((touched["inside"][name] & touched["outside"][name]).any() for name in before)
     assert 0 < int(circuit.nodes.sum()) < len(circuit.nodes)  # else one side is empty

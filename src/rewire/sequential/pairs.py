@@ -31,7 +31,8 @@ def write_pairs_table(
     settings: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
 ) -> None:
-    """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, changes, cross, overlaps.
+    """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, changes, and of a
+    sequential one cross, overlaps, training.
 
     ``settings``: learned (validation accuracy from which on a task counts as learned), seed.
     ``outputs``: checkpoints (MEASURES), changes (CHANGES), pairs (PAIRS).
@@ -49,6 +50,7 @@ def write_pairs_table(
             read_table(files[run.name]["overlaps"], OVERLAPS.names).to_pylist(),
             settings,
         )
+        | {"parameters": parameters(files[run.name]["training"])}
         for run in runs
         if run.second is not None
     ]
@@ -56,15 +58,24 @@ def write_pairs_table(
 
 
 def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """run -> table -> path, from the paths of each table in the order of the runs; cross and overlaps have sequential
-    runs alone."""
+    """run -> table -> path, from the paths of each table in the order of the runs; all but measures and changes have
+    sequential runs alone."""
     second = [run.name for run in runs if run.second is not None]
+    both = ("measures", "changes")
     out: dict[str, dict[str, str]] = {run.name: {} for run in runs}
     for table, paths in tables.items():
-        names = second if table in ("cross", "overlaps") else list(out)
+        names = list(out) if table in both else second
         for name, path in zip(names, paths, strict=True):
             out[name][table] = path
     return out
+
+
+def parameters(training: str | Path) -> int:
+    """How many a stage trained. Errors: InputError that names its table without a row."""
+    found = read_table(training, ["parameters"])["parameters"].to_pylist()
+    if not found:
+        raise InputError(f"{training}: no row")
+    return int(found[0])
 
 
 def places(run: Run) -> dict[str, tuple[str, str]]:

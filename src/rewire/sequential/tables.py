@@ -136,4 +136,5 @@ PAIRS = schema(
     **with_interval("second_on_first", "second_on_first_kl_percentage"),
     **with_interval("first_on_second_random", "second_on_first_random"),  # f of random circuits there
     examples="int32",  # test examples of the first task
+    parameters="int64",  # that the second stage trained; those held at 0 are not among them
 )
