@@ -156,10 +156,11 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     assert measured(given, "add_sub_kl_percentage_at_0.1").value == 40
     assert measured(given, "add_sub_kl_percentage_at_1") is None  # a size that was not run
     combined = [
-        {"composite": "add_sub", "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
+        {"composite": composite, "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
         | {"lead_low": value - 0.05, "lead_high": value + 0.05, "kl_percentage": 80 + value}
         | {"kl_percentage_low": 79.0, "kl_percentage_high": 81.0}
-        for where, shift in (("together", 0.5), ("alone", 0))
+        for composite, more in (("add+sub", 1.5), ("add_sub", 0), ("conditional_add_sub", 2.5))
+        for where, shift in (("together", 0.5 + more), ("alone", more))
         for circuit, value in (("own", 0 + shift), ("union", 0.1 + shift), ("union-as-own", -0.2 + shift))
     ]
     given = {"algebra": tables("algebra", combined, ALGEBRA)}
@@ -169,6 +170,9 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     }
     assert verdicts == {"union-as-faithful": "supported", "union-as-faithful-at-equal-edges": "not supported"}
     assert measured(given, "union_kl_percentage").value == pytest.approx(80.1)
+    unions = [row for row in combined if "+" in row["composite"]]  # where no task is made of two others
+    given = {"algebra": tables("unions", unions, ALGEBRA)}
+    assert measured(given, "union_kl_percentage").value == pytest.approx(81.6)
 
 
 def test_claims_about_pythia_are_not_run_without_it_and_none_without_its_tables():

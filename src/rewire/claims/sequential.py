@@ -10,6 +10,7 @@ import numpy as np
 
 from rewire import statistics
 from rewire.claims.frames import NotRun, Tables, frame
+from rewire.sequential.declared import TOGETHER
 from rewire.statistics import Estimate
 
 Measure = Callable[[Tables], Estimate | None]
@@ -96,14 +97,20 @@ def estimate_of(row: Any, column: str) -> Estimate:
 
 
 def combined(circuit: str, column: str) -> Measure:
-    """A column of the algebra table: of the first composite, its parts' circuits found in models of their own."""
+    """A column of the algebra table: of the first composite, its parts' circuits found in models of their own.
+
+    A task of its own, such as AddSub, comes before tasks that are trained together.
+    """
 
     def measure(tables: Tables) -> Estimate | None:
         table = frame(tables, "algebra")
         rows = table[(table["parts_found"] == "alone") & (table["circuit"] == circuit)]
         if not len(rows):
             return None
-        return estimate_of(rows.iloc[0], column)
+        together = rows["composite"].str.contains(TOGETHER, regex=False)
+        return estimate_of(
+            rows.iloc[int(np.argmin(together))], column
+        )  # the first that is not, else the first
 
     return measure
 
