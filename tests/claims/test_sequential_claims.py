@@ -175,6 +175,23 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     assert measured(given, "union_kl_percentage").value == pytest.approx(81.6)
 
 
+def test_every_published_size_of_add_sub_is_run_and_claimed_beside_even_steps():
+    preset = yaml.safe_load((Path(__file__).parents[2] / "config/pythia-sequential.yaml").read_text())
+    at = {
+        float(claim["measure"].rpartition("_")[2]) / 100: claim
+        for claim in SEQUENTIAL.values()
+        if claim["measure"].startswith("add_sub_kl_percentage_at_")
+    }
+    assert sorted(at) == pytest.approx(preset["faithfulness"]["fractions"]) and len(at) == 10
+    values = [float(at[fraction]["published"]) for fraction in sorted(at)]
+    assert values == [45.65, 73.93, 84.12, 89.31, 91.70, 94.24, 97.33, 98.33, 99.19, 99.48]
+    for value, fraction in zip(values, sorted(at), strict=True):
+        low, high = at[fraction]["rule"]["between"]
+        assert low < value < high and at[fraction]["measure"] in MEASURES
+    steps = [0, *preset["sequential"]["steps"], preset["sequential"]["training"]["steps"]]
+    assert set(np.diff(steps)) == {45} and len(steps) == 7  # six changes are published
+
+
 def test_claims_about_pythia_are_not_run_without_it_and_none_without_its_tables():
     assert len(SEQUENTIAL) > 10
     for name, claim in SEQUENTIAL.items():
