@@ -168,6 +168,21 @@ def test_training_in_full_goes_on_in_full(world, tmp_path):
         {"adapters": "continued"},
     )
     assert changed(weights(first), weights(end / "step-000004")) == set(base)
+    merged = tmp_path / "merged"
+    train_stage(
+        first,
+        [tables["train"]],
+        [tables["validation"]],
+        settings,
+        merged,
+        tmp_path / "t",
+        tmp_path / "w",
+        {"adapters": "merged"},
+    )  # an adapter even so, on weights that were trained in full
+    described = json.loads((merged / "step-000004/adapter_config.json").read_text())
+    assert described["base_model_name_or_path"] == str(first)
+    told = read_table(tmp_path / "t")["parameters"].to_pylist()[0]
+    assert told == 2 * 2 * ((16 + 48) + (16 + 16) + (16 + 64) + (64 + 16))  # layers, rank
     with pytest.raises(InputError, match="stacked on an adapter"):
         train_stage(
             first,
