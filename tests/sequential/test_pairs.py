@@ -46,6 +46,14 @@ def test_what_was_not_learned_is_flagged_and_has_no_forgetting():
     assert row["first_accuracy_before"] == pytest.approx(0.8)
 
 
+def test_every_task_may_have_a_threshold_of_its_own():
+    settings = SETTINGS | {"learned": {"add": 0.5, "max": 0.95}}
+    rows = {name: [measured([1, 0] * 4, 0.6)] * 2 for name in ("first", "second", "alone")}
+    row = pair_row(RUN, rows, [], [], settings)
+    assert (row["learned"], row["second_learned"]) == (True, False)
+    assert (row["threshold"], row["second_threshold"]) == (0.5, 0.95)
+
+
 def test_forgetting_of_what_was_never_right_is_no_number():
     assert np.isnan(row_of([0] * 6, [1] * 6)["forgetting"])
 

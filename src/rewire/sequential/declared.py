@@ -131,6 +131,8 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
             return f"sequential.multi: {outside[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
         if found := disagreement(together, settings["numbers"]):
             return f"sequential.multi: {found}"
+    if found := wrong_thresholds(settings["learned"], tasks):
+        return f"sequential.learned: {found}"
     last = settings["training"]["steps"]
     if late := [step for step in settings["steps"] if step >= last]:
         return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
@@ -139,6 +141,21 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
             return f"sequential.variants.{name}.pairs: {found}"
         if found := contradiction(declared, settings):
             return f"sequential.variants.{name}.{found}"
+    return None
+
+
+def threshold(learned: float | Mapping[str, float], task: str) -> float:
+    """The validation accuracy from which on ``task`` counts as learned: the setting ``learned`` is one for all, or one a task."""
+    return learned[task] if isinstance(learned, Mapping) else learned
+
+
+def wrong_thresholds(learned: Any, tasks: Sequence[str]) -> str | None:
+    if not isinstance(learned, Mapping):
+        return None
+    if missing := [task for task in tasks if task not in learned]:
+        return f"no accuracy for {missing[0]!r}; one a task means one for each of sequential.tasks"
+    if other := [task for task in learned if task not in tasks]:
+        return f"{other[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
     return None
 
 

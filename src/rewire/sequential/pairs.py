@@ -10,7 +10,7 @@ import numpy as np
 
 from rewire.errors import InputError
 from rewire.faithfulness.resamples import Resamples, ratio
-from rewire.sequential.declared import Run
+from rewire.sequential.declared import Run, threshold
 from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS, PAIRS
 from rewire.statistics import Array
 from rewire.tables import read_table, write_table
@@ -34,7 +34,7 @@ def write_pairs_table(
     """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, changes, and of a
     sequential one cross, overlaps, training.
 
-    ``settings``: learned (validation accuracy from which on a task counts as learned), seed.
+    ``settings``: learned (see ``declared.threshold``), seed.
     ``outputs``: checkpoints (MEASURES), changes (CHANGES), pairs (PAIRS).
     Errors: InputError that names the table that lacks a task or step, or whose test examples differ.
     """
@@ -98,14 +98,16 @@ def pair_row(
     """Columns of PAIRS of one run. ``rows``: of the first and the second task in it, and of the second one alone."""
     before, after = rows["first"][0], rows["first"][-1]
     start, end, alone = rows["second"][0], rows["second"][-1], rows["alone"][-1]
-    learned = before["validation_accuracy"] >= settings["learned"]
+    needed = [threshold(settings["learned"], task) for task in run.tasks]
+    learned = before["validation_accuracy"] >= needed[0]
     own = paired([before, after], settings, run)
     other = paired([start, end, alone], settings, run)
     row: dict[str, Any] = {
         **run.columns(),
         "learned": learned,
-        "second_learned": end["validation_accuracy"] >= settings["learned"],
-        "threshold": settings["learned"],
+        "second_learned": end["validation_accuracy"] >= needed[1],
+        "threshold": needed[0],
+        "second_threshold": needed[1],
         **columns("first_accuracy_before", own(lambda b, a: b)),
         **columns("first_accuracy_after", own(lambda b, a: a)),
         **columns("second_accuracy_before", other(lambda s, e, o: s)),
