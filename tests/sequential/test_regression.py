@@ -169,6 +169,20 @@ def test_pairs_that_never_learned_are_left_out_and_counted(tmp_path):
     assert value(table, "linear", "r")["value"] == pytest.approx(stats.pearsonr(x[3:], y[3:]).statistic)
 
 
+def test_pairs_without_a_value_are_counted_apart(tmp_path):
+    rows = pair_rows(*correlated(12, -0.5))
+    rows[0] |= {"learned": False, "forgetting": None}
+    for i in (1, 2):
+        rows[i]["forgetting"] = np.nan
+    rows[3]["edge_jaccard"] = np.nan
+    write_table(tmp_path / "pairs.parquet", rows, PAIRS)
+    regression.write_regression(tmp_path / "pairs.parquet", tmp_path / "r", {"seed": 0})
+    table = read_table(tmp_path / "r").to_pandas()
+    counts = table.groupby("overlap")[["pairs", "excluded", "undefined"]].agg(["min", "max"])
+    assert counts.loc["edge_jaccard"].tolist() == [8, 8, 1, 1, 3, 3]
+    assert counts.loc["weighted_jaccard_alone"].tolist() == [9, 9, 1, 1, 2, 2]
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_few_pairs_have_no_interval_and_say_so(tmp_path, n):
     x, y = (values[:n] for values in correlated(6, -0.5))

@@ -27,6 +27,7 @@ SCHEMA = schema(
     high="float64",
     pairs="int32",  # that the fit is of
     excluded="int32",  # whose first task was never learned
+    undefined="int32",  # that was learned, but forgetting or overlap has no value
     enough="bool",  # whether there is an interval: enough pairs, and a value in every resample
 )
 OVERLAPS = tuple(
@@ -46,12 +47,13 @@ Fit = Callable[[Array, Array], dict[str, Array]]  # x and y [R, n] -> statistics
 def write_regression(pairs_table: str | Path, path: str | Path, settings: Mapping[str, Any]) -> None:
     """Regress forgetting on every overlap, variant by variant. ``pairs_table``: PAIRS; ``settings``: seed.
 
-    A pair whose first task was never learned is left out and counted. Errors: InputError that names the table without a column.
+    A pair whose first task was never learned is left out and counted, and so, apart, is one without a value. Errors: InputError that names the table without a column.
     """
     rows = read_table(pairs_table, PAIRS.names).to_pylist()
     out = []
     for variant in dict.fromkeys(row["variant"] for row in rows):
         own = [row for row in rows if row["variant"] == variant]
+        unlearned = sum(not row["learned"] for row in own)
         for overlap in OVERLAPS:
             x, y = usable(own, overlap)
             for name, fit in FITS.items():
@@ -66,7 +68,8 @@ def write_regression(pairs_table: str | Path, path: str | Path, settings: Mappin
                             "low": low,
                             "high": high,
                             "pairs": len(x),
-                            "excluded": len(own) - len(x),
+                            "excluded": unlearned,
+                            "undefined": len(own) - unlearned - len(x),
                             "enough": bool(np.isfinite(low)),
                         }
                     )
