@@ -172,7 +172,7 @@ def wrong_pair(chosen: Any, tasks: Sequence[str]) -> str | None:
 def disagreement(together: Sequence[str], numbers: Mapping[str, Any]) -> str | None:
     """A prompt that two tasks trained together answer differently; among small numbers, where rules part already."""
     parts = [TASKS[task] for task in together if task != SUMMARIZATION]
-    settings = DEFAULTS | numbers
+    settings: dict[str, Any] = {**DEFAULTS, **numbers}
     settings["largest"] = min(settings["largest"], SMALL)
     try:
         for place, part in enumerate(parts):
