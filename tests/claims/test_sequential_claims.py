@@ -118,6 +118,30 @@ def test_training_inside_is_set_against_training_outside_prompt_by_prompt(tables
     assert measured(alone, "inside_minus_outside") is None
     unlearned = given | {"pairs": tables("none", [row | {"learned": False} for row in pairs], PAIRS)}
     assert measured(unlearned, "inside_minus_outside") is None
+    for side in range(2):  # a second task that one side did not learn is no comparison
+        half = [row | {"second_learned": i != side} for i, row in enumerate(pairs)]
+        assert measured(given | {"pairs": tables("half", half, PAIRS)}, "inside_minus_outside") is None
+
+
+def test_pairs_that_share_their_first_task_are_one_sample_of_its_prompts(tables):
+    """The same answers after three second tasks are no more evidence than after one."""
+    correct = {"inside": [0, 1, 1, 0] * 4, "outside": [1, 1, 0, 1] * 4}
+
+    def found(seconds):
+        pairs, checkpoints = [], []
+        for variant, right in correct.items():
+            for second in seconds:
+                row = pair_rows([0.5], [0.5], variant=variant)[0] | {"second": second}
+                pairs.append(row | {"run": f"task0-{second}/{variant}", "first_accuracy_before": 1.0})
+                checkpoints.append({"run": pairs[-1]["run"], "task": "task0", "step": 10, "correct": right})
+        name = f"pairs{len(seconds)}"
+        given = {"pairs": tables(name, pairs, PAIRS)}
+        given["checkpoints"] = tables(f"checkpoints{len(seconds)}", checkpoints, CHECKPOINTS)
+        return measured(given, "inside_minus_outside")
+
+    one, three = found(["a"]), found(["a", "b", "c"])
+    assert (three.n, three.value) == (16, pytest.approx(one.value)) and one.value == pytest.approx(0.25)
+    assert [three.low, three.high] == pytest.approx([one.low, one.high]) and one.low < one.high
 
 
 def test_add_sub_and_unions_are_read_where_they_are(tables):
@@ -132,10 +156,11 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     assert measured(given, "add_sub_kl_percentage_at_0.1").value == 40
     assert measured(given, "add_sub_kl_percentage_at_1") is None  # a size that was not run
     combined = [
-        {"composite": "add_sub", "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
+        {"composite": composite, "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
         | {"lead_low": value - 0.05, "lead_high": value + 0.05, "kl_percentage": 80 + value}
         | {"kl_percentage_low": 79.0, "kl_percentage_high": 81.0}
-        for where, shift in (("together", 0.5), ("alone", 0))
+        for composite, more in (("add+sub", 1.5), ("add_sub", 0), ("conditional_add_sub", 2.5))
+        for where, shift in (("together", 0.5 + more), ("alone", more))
         for circuit, value in (("own", 0 + shift), ("union", 0.1 + shift), ("union-as-own", -0.2 + shift))
     ]
     given = {"algebra": tables("algebra", combined, ALGEBRA)}
@@ -145,6 +170,26 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     }
     assert verdicts == {"union-as-faithful": "supported", "union-as-faithful-at-equal-edges": "not supported"}
     assert measured(given, "union_kl_percentage").value == pytest.approx(80.1)
+    unions = [row for row in combined if "+" in row["composite"]]  # where no task is made of two others
+    given = {"algebra": tables("unions", unions, ALGEBRA)}
+    assert measured(given, "union_kl_percentage").value == pytest.approx(81.6)
+
+
+def test_every_published_size_of_add_sub_is_run_and_claimed_beside_even_steps():
+    preset = yaml.safe_load((Path(__file__).parents[2] / "config/pythia-sequential.yaml").read_text())
+    at = {
+        float(claim["measure"].rpartition("_")[2]) / 100: claim
+        for claim in SEQUENTIAL.values()
+        if claim["measure"].startswith("add_sub_kl_percentage_at_")
+    }
+    assert sorted(at) == pytest.approx(preset["faithfulness"]["fractions"]) and len(at) == 10
+    values = [float(at[fraction]["published"]) for fraction in sorted(at)]
+    assert values == [45.65, 73.93, 84.12, 89.31, 91.70, 94.24, 97.33, 98.33, 99.19, 99.48]
+    for value, fraction in zip(values, sorted(at), strict=True):
+        low, high = at[fraction]["rule"]["between"]
+        assert low < value < high and at[fraction]["measure"] in MEASURES
+    steps = [0, *preset["sequential"]["steps"], preset["sequential"]["training"]["steps"]]
+    assert set(np.diff(steps)) == {45} and len(steps) == 7  # six changes are published
 
 
 def test_claims_about_pythia_are_not_run_without_it_and_none_without_its_tables():

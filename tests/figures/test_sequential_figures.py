@@ -149,6 +149,17 @@ def test_forgetting_has_a_point_a_pair_both_fits_and_their_numbers(tables):
     assert f"r {r['value'].iloc[0]:.2f} [" in title and "9 pairs, 3 left out" in title
 
 
+def test_pairs_without_a_value_and_the_seed_of_the_bands_are_the_tables(tables):
+    pairs, fits = made.pairs(tables, unlearned=["sub"])
+    read = read_frame(pairs, sequential_forgetting.COLUMNS), read_frame(fits, sequential_forgetting.FITTED)
+    read[1]["undefined"] = 2
+    drawn = [panels(sequential_forgetting.figure(*read, "x", seed))[0] for seed in (0, 0, 1)]
+    title = drawn[0].get_title(loc="left")
+    assert "9 pairs, 3 left out (first task not learned)\n2 more without forgetting or overlap\n" in title
+    bands = [axes.collections[-1].get_paths()[0].vertices for axes in drawn]
+    assert np.array_equal(bands[0], bands[1]) and not np.array_equal(bands[0], bands[2])
+
+
 def test_two_pairs_are_drawn_without_a_fit(tables):
     few = [run for run in made.runs(("add", "sub"), ("kept",)) if run["kind"] == "sequential"]
     pairs, fits = made.pairs(tables, few)

@@ -26,6 +26,7 @@ def pair_rows(overlap, forgetting, variant="kept", width=0.05):
             "forgetting_low": y - width if learned else None,
             "forgetting_high": y + width if learned else None,
             "examples": 64,
+            "parameters": 640,
         }
         rows.append(row)
     return rows

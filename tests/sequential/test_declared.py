@@ -52,6 +52,18 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["sequential.pairs", "'modulo' is not one of sequential.tasks (add, max)"],
     ),
     "multi-task run likewise": ({"multi": [["add", "modulo"]]}, ["sequential.multi", "'modulo'"]),
+    "tasks trained together that contradict each other": (
+        {"tasks": ["add", "add_sub_inverted"], "multi": [["add", "add_sub_inverted"]]},
+        ["sequential.multi", "'add'", "'add_sub_inverted'", "Find 1 + 1 =", "cannot be one"],
+    ),
+    "a task without its threshold": (
+        {"learned": {"add": 0.9}},
+        ["sequential.learned", "no accuracy for 'max'"],
+    ),
+    "a threshold without its task": (
+        {"learned": {"add": 0.9, "max": 0.9, "modulo": 0.9}},
+        ["sequential.learned", "'modulo' is not one of sequential.tasks (add, max)"],
+    ),
     "base knows a task": ({"base": {"tasks": ["add"], "prompts": 0}}, ["sequential.base.tasks", "'add'"]),
     "checkpoint at the end": ({"steps": [4]}, ["sequential.steps: 4", "(4)"]),
     "circuit of a continued adapter": (
@@ -74,5 +86,7 @@ def test_mistakes_are_one_line_that_names_the_key(changes, words):
 
 def test_the_section_itself_is_right():
     assert problem(section(), list(TASKS)) is None
+    assert problem(section(tasks=["add", "add_sub"], multi=[["add", "add_sub"]]), list(TASKS)) is None
+    assert problem(section(learned={"add": 0.9, "max": 0.5}), list(TASKS)) is None
     of_articles = section(tasks=["add", "summarization"], articles={"dataset": "newswire"})
     assert problem(of_articles, list(TASKS)) is None

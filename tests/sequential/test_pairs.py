@@ -13,7 +13,7 @@ from rewire.errors import InputError
 from rewire.sequential.declared import multi, sequential, single
 from rewire.sequential.pairs import pair_row, write_pairs_table
 from rewire.sequential.tables import CROSS, MEASURES, OVERLAPS, PAIRS
-from rewire.tables import read_table, write_table
+from rewire.tables import read_table, schema, write_table
 
 RUN = sequential("add", "max", "kept")
 SETTINGS = {"learned": 0.9, "seed": 0}
@@ -44,6 +44,14 @@ def test_what_was_not_learned_is_flagged_and_has_no_forgetting():
     row = row_of([1] * 8 + [0] * 2, [0] * 10, validation=0.89)
     assert row["learned"] is False and "forgetting" not in row
     assert row["first_accuracy_before"] == pytest.approx(0.8)
+
+
+def test_every_task_may_have_a_threshold_of_its_own():
+    settings = SETTINGS | {"learned": {"add": 0.5, "max": 0.95}}
+    rows = {name: [measured([1, 0] * 4, 0.6)] * 2 for name in ("first", "second", "alone")}
+    row = pair_row(RUN, rows, [], [], settings)
+    assert (row["learned"], row["second_learned"]) == (True, False)
+    assert (row["threshold"], row["second_threshold"]) == (0.5, 0.95)
 
 
 def test_forgetting_of_what_was_never_right_is_no_number():
@@ -99,7 +107,8 @@ def test_all_runs_are_put_together(tmp_path):
         write_table(files[run.name]["changes"], [run.columns()], MEASURES)
     crossed = RUN.columns() | {"circuit_of": "first", "judged_on": "second", "normalised": 0.5}
     overlap = RUN.columns() | {"before": "first_before", "after": "second_after", "measure": "edge_jaccard"}
-    files[RUN.name] |= {"cross": tmp_path / "cross", "overlaps": tmp_path / "overlaps"}
+    files[RUN.name] |= {name: tmp_path / name for name in ("cross", "overlaps", "training")}
+    write_table(files[RUN.name]["training"], [{"parameters": 640}] * 2, schema(parameters="int64"))
     write_table(files[RUN.name]["cross"], [crossed], CROSS)
     write_table(files[RUN.name]["overlaps"], [overlap | {"value": 0.25}], OVERLAPS)
     outputs = {name: tmp_path / name for name in ("checkpoints", "changes", "pairs")}
@@ -108,6 +117,7 @@ def test_all_runs_are_put_together(tmp_path):
     assert list(row) == PAIRS.names
     assert row["forgetting"] == pytest.approx(0.6) and row["gain"] == pytest.approx(0.1)
     assert (row["first_on_second"], row["edge_jaccard"], row["edge_jaccard_kept"]) == (0.5, 0.25, None)
+    assert row["parameters"] == 640
     assert (row["second_accuracy_before"], row["second_learned"]) == (pytest.approx(0.2), True)
     assert read_table(outputs["checkpoints"]).num_rows == 12
     write_table(files["max"]["measures"], [as_row(single("max"), "max", 4, 1.0)], MEASURES)

@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,9 +103,39 @@ def test_a_logistic_curve_is_recovered(slope, middle, seed):
 def test_resamples_are_fitted_as_scipy_fits_them_one_by_one():
     x, y = regression.resampled(*about_a_curve(14, -7.0, 3.0, 0.8), seed=1)
     found = regression.logistic(x, y)
+    alike = 0
     for i in range(0, len(x), 100):
-        peer = curve_fit(lambda x, a, b: special.expit(a * x + b), x[i], y[i], p0=(-7.0, 3.0))[0]
-        assert [found["slope"][i], found["intercept"][i]] == pytest.approx(peer, rel=1e-3)
+        peer = curve_fit(curve, x[i], y[i], p0=(-7.0, 3.0))[0]
+        own = found["slope"][i], found["intercept"][i]
+        squares, theirs = (np.sum((curve(x[i], *fit) - y[i]) ** 2) for fit in (own, peer))
+        assert squares <= theirs * (1 + 1e-9)
+        if squares > theirs * (1 - 1e-6):  # the same minimum; from one start scipy may stay in another
+            assert own == pytest.approx(peer, rel=1e-3)
+            alike += 1
+    assert alike >= 15  # of 20
+
+
+@pytest.mark.filterwarnings("ignore:Covariance of the parameters")
+def test_noisy_rows_end_in_the_lowest_of_their_minima():
+    """The lowest sum of squares that scipy reaches from 24 starts, row by row; one start alone misses it in one of ten."""
+    rng = np.random.default_rng(1)
+    x = rng.uniform(0.1, 0.45, (30, 12))
+    y = special.expit(-12 * (x - 0.25)) + rng.normal(0, 0.25, x.shape)
+    found, total = regression.logistic(x, y), np.sum((y - y.mean(axis=1, keepdims=True)) ** 2, axis=1)
+    for i in range(len(x)):
+        lowest = np.inf
+        for slope in (-200, -60, -20, -5, 5, 20, 60, 200):
+            for middle in np.quantile(x[i], (0.1, 0.5, 0.9)):
+                with contextlib.suppress(RuntimeError):  # no minimum from there
+                    peer = curve_fit(curve, x[i], y[i], p0=(slope, -slope * middle), maxfev=2000)[0]
+                    lowest = min(lowest, np.sum((curve(x[i], *peer) - y[i]) ** 2))
+        assert 1 - found["r2"][i] <= lowest / total[i] + 1e-6
+        own = curve(x[i], found["slope"][i], found["intercept"][i])
+        assert 1 - found["r2"][i] == pytest.approx(np.sum((own - y[i]) ** 2) / total[i])
+
+
+def curve(x, slope, intercept):
+    return special.expit(slope * x + intercept)
 
 
 @given(st.floats(-0.99, 0.99), st.integers(4, 60), st.integers(0, 9))
@@ -135,6 +167,20 @@ def test_pairs_that_never_learned_are_left_out_and_counted(tmp_path):
     table = written(tmp_path, x, y)
     assert set(table["pairs"]) == {9} and set(table["excluded"]) == {3}
     assert value(table, "linear", "r")["value"] == pytest.approx(stats.pearsonr(x[3:], y[3:]).statistic)
+
+
+def test_pairs_without_a_value_are_counted_apart(tmp_path):
+    rows = pair_rows(*correlated(12, -0.5))
+    rows[0] |= {"learned": False, "forgetting": None}
+    for i in (1, 2):
+        rows[i]["forgetting"] = np.nan
+    rows[3]["edge_jaccard"] = np.nan
+    write_table(tmp_path / "pairs.parquet", rows, PAIRS)
+    regression.write_regression(tmp_path / "pairs.parquet", tmp_path / "r", {"seed": 0})
+    table = read_table(tmp_path / "r").to_pandas()
+    counts = table.groupby("overlap")[["pairs", "excluded", "undefined"]].agg(["min", "max"])
+    assert counts.loc["edge_jaccard"].tolist() == [8, 8, 1, 1, 3, 3]
+    assert counts.loc["weighted_jaccard_alone"].tolist() == [9, 9, 1, 1, 2, 2]
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 4])

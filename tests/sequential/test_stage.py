@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from sequential.worlds import World, section
 
 from rewire.circuits.selection import whole
+from rewire.errors import InputError
 from rewire.models import load
 from rewire.sequential.measures import circuit_columns, model_columns, read_task
+from rewire.sequential.stage import measure_second_stage
 from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS
 from rewire.tables import read_table
 
@@ -48,6 +51,21 @@ def test_a_multi_task_run_is_measured_on_each_of_its_tasks(world):
     }
     base = rows(world.measured("add")["measures"])[0]
     assert same(found[0], base)  # both start from the base
+
+
+def test_tasks_with_different_numbers_of_rows_are_refused_before_anything_is_measured(world, tmp_path):
+    run = world.runs["add-max/kept"]
+    tables = {task: [world.tables(task)[split] for split in ("validation", "test")] for task in run.tasks}
+    shorter = tmp_path / "short.parquet"
+    pq.write_table(pq.read_table(tables["max"][0]).slice(0, 7), shorter)
+    tables["max"][0] = shorter
+    outputs = {name: tmp_path / name for name in ("measures", "changes", "cross", "overlaps", "circuits")}
+    single = world.single("add")
+    with pytest.raises(InputError, match=r"short.parquet: 7 rows .* of max on, and 8 of add"):
+        measure_second_stage(
+            run, tmp_path / "none", tmp_path / "none", [4], tables, single, single, world.settings, outputs
+        )
+    assert not any(path.exists() for path in outputs.values())
 
 
 def test_a_pair_takes_from_the_single_runs_what_they_measured(world):

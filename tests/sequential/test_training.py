@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -55,18 +56,21 @@ def test_an_unknown_module_is_refused(world, tmp_path):
         train_stage(world.base, tables, tables, settings, tmp_path / "f", tmp_path / "t", tmp_path / "w")
 
 
-def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monkeypatch):
+@pytest.mark.parametrize("variant", ["kept", "stacked", "prior", "inside"])
+def test_a_killed_second_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monkeypatch, variant):
     from rewire.sequential import training
 
     start, tables = world.trained("add") / "step-000004", world.tables("max")
+    declared = world.settings["variants"][variant]
+    circuit = world.single("add").scores("add") if "circuit" in declared else None
     files = tmp_path / "f", tmp_path / "t", tmp_path / "w"
 
     def stage():
         train_stage(
-            start, [tables["train"]], [tables["validation"]], section(), *files, {"adapters": "continued"}
-        )
+            start, [tables["train"]], [tables["validation"]], section(), *files, declared, circuit
+        )  # fmt: skip
 
-    whole = world.trained("add-max/kept")
+    whole = world.trained(f"add-max/{variant}")
     save = training.save_adapter
 
     def until_the_end(folder, adapted):
@@ -82,8 +86,10 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monk
     stage()
     assert not files[2].exists()
     for step in ("step-000002", "step-000004"):
-        name = f"{step}/adapter_model.safetensors"
-        assert (files[0] / name).read_bytes() == (whole / name).read_bytes()
+        for name in ("adapter_config.json", "adapter_model.safetensors"):
+            assert (files[0] / step / name).read_bytes() == (whole / step / name).read_bytes()
+    table = read_table(world.folder / f"add-max/{variant}" / "training.parquet")
+    assert read_table(files[1]).equals(table)
 
 
 def second(world: World, tmp_path, variant, name="second", **changes):
@@ -162,6 +168,21 @@ def test_training_in_full_goes_on_in_full(world, tmp_path):
         {"adapters": "continued"},
     )
     assert changed(weights(first), weights(end / "step-000004")) == set(base)
+    merged = tmp_path / "merged"
+    train_stage(
+        first,
+        [tables["train"]],
+        [tables["validation"]],
+        settings,
+        merged,
+        tmp_path / "t",
+        tmp_path / "w",
+        {"adapters": "merged"},
+    )  # an adapter even so, on weights that were trained in full
+    described = json.loads((merged / "step-000004/adapter_config.json").read_text())
+    assert described["base_model_name_or_path"] == str(first)
+    told = read_table(tmp_path / "t")["parameters"].to_pylist()[0]
+    assert told == 2 * 2 * ((16 + 48) + (16 + 16) + (16 + 64) + (64 + 16))  # layers, rank
     with pytest.raises(InputError, match="stacked on an adapter"):
         train_stage(
             first,
@@ -202,5 +223,21 @@ def test_one_side_of_the_circuit_is_trained_and_the_other_is_not_touched(world, 
             assert not (mask if allowed is None else mask & ~allowed).any(), name
         assert any(mask.any() for mask in moved.values())
         touched[side] = moved
+        told = read_table(tmp_path / f"{side}.parquet")["parameters"].to_pylist()
+        modules = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
+        inputs, outputs = {"mlp.c_proj": 64}, {"attn.c_attn": 48, "mlp.c_fc": 64}
+        per_head = {
+            "attn.c_attn": 12,
+            "attn.c_proj": 4,
+        }  # of 16 wide heads of 4: rows of q, k and v, or columns
+        expected = 0
+        for layer, module in itertools.product(range(2), modules):
+            own = sum(at == layer for at, _ in heads)
+            if module.startswith("mlp"):
+                live = (inputs.get(module, 16) + outputs.get(module, 16)) * (layer in mlps)
+            else:
+                live = (16 + per_head[module] * own) * (own > 0)
+            expected += 2 * live  # rank 2
+        assert set(told) == {expected}
     assert not any((touched["inside"][name] & touched["outside"][name]).any() for name in before)
     assert 0 < int(circuit.nodes.sum()) < len(circuit.nodes)  # else one side is empty

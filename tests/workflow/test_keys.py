@@ -206,7 +206,10 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.rows.train": (41, TASKS),
     "sequential.rows.validation": (11, TASKS),
     "sequential.rows.test": (11, TASKS),
-    "sequential.seed": (1, TASKS | MEASURE_STAGES | COMBINE | GATHER | {"regress_forgetting"}),
+    "sequential.seed": (
+        1,
+        TASKS | MEASURE_STAGES | COMBINE | GATHER | {"regress_forgetting", "draw_sequential_forgetting"},
+    ),
     "sequential.base.tasks": (["digit_sum"], {"pretrain_on_tasks"}),
     "sequential.base.prompts": (6, {"pretrain_on_tasks"}),
     "sequential.variants.kept.adapters": ("stacked", {"train_second_task"}),

@@ -26,7 +26,9 @@ def test_every_variant_is_regressed_and_too_few_pairs_say_so(sequenced):
     of_pairs = pairs.groupby("variant")["forgetting"].agg(lambda values: int(np.isfinite(values).sum()))
     for variant, rows in fits.groupby("variant"):
         assert set(rows["pairs"]) == {of_pairs[variant]}
-        assert set(rows["pairs"] + rows["excluded"]) == {(pairs["variant"] == variant).sum()}
+        assert set(rows["pairs"] + rows["excluded"] + rows["undefined"]) == {
+            (pairs["variant"] == variant).sum()
+        }
 
 
 def test_tasks_trained_together_have_their_circuits_combined(sequenced):

@@ -412,6 +412,7 @@ rule gather_pairs:
             for name in OF_SECOND
             if name not in MEASURED
         },
+        training=expand(f"{OF_RUN}/training.parquet", run=SECOND, allow_missing=True),
     output:
         **{name: f"{OF_MODEL}/{name}.parquet" for name in TOGETHER},
     log:

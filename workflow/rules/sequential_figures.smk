@@ -242,5 +242,6 @@ rule draw_sequential_forgetting:
         **on_tables(),
     params:
         code=code("figure_sequential_forgetting.py"),
+        seed=SECTION["seed"],
     script:
         "../scripts/figure_sequential_forgetting.py"

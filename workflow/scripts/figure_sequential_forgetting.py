@@ -6,4 +6,4 @@ with job(snakemake.log[0], snakemake.threads):
     from rewire.figures.sequential_forgetting import draw
 
     given, name = snakemake.input, snakemake.wildcards.model
-    draw(given.table, given.fits, name, snakemake.output.png, snakemake.output.svg)
+    draw(given.table, given.fits, name, snakemake.output.png, snakemake.output.svg, snakemake.params.seed)

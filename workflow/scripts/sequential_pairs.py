@@ -7,7 +7,9 @@ with job(snakemake.log[0], snakemake.threads):
     from rewire.sequential.pairs import files_of, write_pairs_table
 
     runs = [run_of(**described) for described in snakemake.params.runs]
-    tables = {name: snakemake.input[name] for name in ("measures", "changes", "cross", "overlaps")}
+    tables = {
+        name: snakemake.input[name] for name in ("measures", "changes", "cross", "overlaps", "training")
+    }
     write_pairs_table(
         runs, files_of(runs, tables), snakemake.params.sequential, dict(snakemake.output.items())
     )

@@ -149,6 +149,17 @@ class _TokenMeanTrainer(Trainer):
         total, count = target_loss(model, inputs, self.window)
         return (total / count, None) if return_outputs else total / count
 
+    def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """Of several adapters transformers goes on to train the first alone; here the same ones as before."""
+        trained: Any = self.model
+        several = getattr(trained, "active_adapters", [])
+        wanted = {name for name, parameter in trained.named_parameters() if parameter.requires_grad}
+        super()._load_from_checkpoint(*args, **kwargs)
+        if len(several) > 1:
+            trained.base_model.set_adapter(several)
+            for name, parameter in trained.named_parameters():
+                parameter.requires_grad_(name in wanted)
+
     @torch.no_grad()
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
         assert self.model is not None

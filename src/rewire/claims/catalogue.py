@@ -97,8 +97,8 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "edge_change_falls": (change_falls, TURNOVER),
     "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_beyond_floor, TURNOVER),
     **{
-        f"add_sub_kl_percentage_at_{name}": (add_sub_at(fraction), "percent")
-        for name, fraction in (("0.1", 0.001), ("1", 0.01), ("5", 0.05), ("50", 0.5))
+        f"add_sub_kl_percentage_at_{percent:g}": (add_sub_at(percent / 100), "percent")
+        for percent in (0.1, 0.5, 1, 2, 3, 5, 10, 15, 30, 50)
     },
     "union_kl_percentage": (combined("union", "kl_percentage"), "percent"),
     "union_lead": (combined("union", "lead"), "normalised faithfulness"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from rewire import statistics
 from rewire.claims.frames import NotRun, Tables, frame
+from rewire.sequential.declared import TOGETHER
 from rewire.statistics import Estimate
 
 Measure = Callable[[Tables], Estimate | None]
@@ -96,14 +97,20 @@ def estimate_of(row: Any, column: str) -> Estimate:
 
 
 def combined(circuit: str, column: str) -> Measure:
-    """A column of the algebra table: of the first composite, its parts' circuits found in models of their own."""
+    """A column of the algebra table: of the first composite, its parts' circuits found in models of their own.
+
+    A task of its own, such as AddSub, comes before tasks that are trained together.
+    """
 
     def measure(tables: Tables) -> Estimate | None:
         table = frame(tables, "algebra")
         rows = table[(table["parts_found"] == "alone") & (table["circuit"] == circuit)]
         if not len(rows):
             return None
-        return estimate_of(rows.iloc[0], column)
+        together = rows["composite"].str.contains(TOGETHER, regex=False)
+        return estimate_of(
+            rows.iloc[int(np.argmin(together))], column
+        )  # the first that is not, else the first
 
     return measure
 
@@ -111,22 +118,24 @@ def combined(circuit: str, column: str) -> Measure:
 def inside_minus_outside(tables: Tables) -> Estimate | None:
     """Forgetting where the first task's circuit alone is trained, minus where all but it is: mean over prompts and pairs.
 
-    The pairs are those that have both variants and a first task that was learned; n: prompts of all pairs. The interval is over
-    prompts, so that it holds for these pairs.
+    The pairs are those of which both variants learned both tasks; None without such. Pairs with one first task share its
+    test prompts, and their mean is one value a prompt. n: prompts of all first tasks. The interval is over prompts, so that
+    it holds for these pairs.
     """
     pairs, table = frame(tables, "pairs"), frame(tables, "checkpoints")
-    learned = pairs[pairs["learned"].astype(bool)]
+    learned = pairs[pairs["learned"].astype(bool) & pairs["second_learned"].astype(bool)]
     found = {
         name: learned[learned["variant"] == name].set_index(["first", "second"])
         for name in ("inside", "outside")
     }
-    lost = []
+    lost: dict[str, list[Any]] = {}  # first task -> [prompts] a pair
     for pair in found["inside"].index.intersection(found["outside"].index, sort=False):
         runs = [found[name].loc[pair, "run"] for name in ("inside", "outside")]
         inside, outside = (after(table, run, pair[0]) for run in runs)
         before = found["inside"].loc[pair, "first_accuracy_before"]
-        lost.append((outside - inside) / before if before else np.full(len(inside), math.nan))
-    values = np.concatenate(lost) if lost else np.empty(0)
+        value = (outside - inside) / before if before else np.full(len(inside), math.nan)
+        lost.setdefault(pair[0], []).append(value)
+    values = np.concatenate([np.mean(of_task, axis=0) for of_task in lost.values()]) if lost else np.empty(0)
     return statistics.mean(values) if len(values) and np.isfinite(values).all() else None
 
 

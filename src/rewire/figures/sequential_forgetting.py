@@ -26,18 +26,20 @@ COLUMNS = (
     "second",
     *(name + end for name in ("forgetting", *OVERLAPS) for end in ENDS),
 )
-FITTED = ("variant", "overlap", "fit", "statistic", "value", "low", "high", "pairs", "excluded")
+FITTED = ("variant", "overlap", "fit", "statistic", "value", "low", "high", "pairs", "excluded", "undefined")
 LINES = {"linear": (INK, "solid"), "logistic": (GREY, (0, (5, 2)))}
 POINTS = 60  # of a fitted curve
 
 
-def draw(pairs: str | Path, fits: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw the tables of pairs and of regressions. Errors: InputError that names a table that is empty or lacks a column."""
-    save(figure(read_frame(pairs, COLUMNS), read_frame(fits, FITTED), name), png, svg)
+def draw(
+    pairs: str | Path, fits: str | Path, name: str, png: str | Path, svg: str | Path, seed: int = 0
+) -> None:
+    """Draw the tables of pairs and of regressions; ``seed``: that of the regressions. Errors: InputError that names a table that is empty or lacks a column."""
+    save(figure(read_frame(pairs, COLUMNS), read_frame(fits, FITTED), name, seed), png, svg)
 
 
 @themed
-def figure(pairs: pd.DataFrame, fits: pd.DataFrame, name: str) -> Figure:
+def figure(pairs: pd.DataFrame, fits: pd.DataFrame, name: str, seed: int = 0) -> Figure:
     """``pairs``: a row a pair and variant; ``fits``: what `regression` made of them. A column of panels a main variant."""
     variants, tasks = main_variants(pairs), tasks_of(pairs)
     colours, markers = task_colours(tasks), dict(zip(tasks, MARKERS * 5, strict=False))
@@ -50,7 +52,7 @@ def figure(pairs: pd.DataFrame, fits: pd.DataFrame, name: str) -> Figure:
             axes.set_title(f"{variant}\n{described(chosen)}")
             axes.set_xlabel(f"{label} of circuits (first before, second after)")
             scatter(axes, own, overlap, colours, markers)
-            fit_lines(axes, own, overlap)
+            fit_lines(axes, own, overlap, seed)
         row[0].set_ylabel("forgetting, share of accuracy lost")
         for axes in row:
             if not axes.has_data():
@@ -72,8 +74,9 @@ def described(fits: pd.DataFrame) -> str:
 
     if not len(fits):
         return "no fit"
-    n, out = int(fits["pairs"].iloc[0]), int(fits["excluded"].iloc[0])
-    count = f"{n} pairs" + (f", {out} left out (first task not learned)" if out else "")
+    n, unlearned, undefined = fits[["pairs", "excluded", "undefined"]].iloc[0].astype(int)
+    count = f"{n} pairs" + (f", {unlearned} left out (first task not learned)" if unlearned else "")
+    count += f"\n{undefined} more without forgetting or overlap" if undefined else ""
     straight = f"{text('linear', 'r', 'r')}, {text('linear', 'r2', 'R²')}"
     return f"{count}\n{straight}\n{text('logistic', 'r2', 'logistic R²')}\n{text('spearman', 'rho', 'Spearman ρ')}"
 
@@ -103,7 +106,7 @@ def scatter(
         reference_line(axes)
 
 
-def fit_lines(axes: Axes, rows: pd.DataFrame, overlap: str) -> None:
+def fit_lines(axes: Axes, rows: pd.DataFrame, overlap: str, seed: int) -> None:
     """Both curves with their bands, over the overlaps that there are."""
     own = known(known(rows, overlap), "forgetting")
     x, y = own[overlap].to_numpy(dtype=float), own["forgetting"].to_numpy(dtype=float)
@@ -111,7 +114,7 @@ def fit_lines(axes: Axes, rows: pd.DataFrame, overlap: str) -> None:
         return
     grid = np.linspace(x.min(), x.max(), POINTS)
     for name, (colour, style) in LINES.items():
-        value, low, high = regression.band(name, x, y, grid)
+        value, low, high = regression.band(name, x, y, grid, seed)
         if np.isfinite(value).all():
             band(axes, grid, low, high, colour)
             axes.plot(grid, value, color=colour, linestyle=style, linewidth=1.4, zorder=2)

@@ -31,8 +31,8 @@ def prepared(
     adapters: str | None = None,
     circuit: str | Path | None = None,
     side: str | None = None,
-) -> Any:
-    """The model at ``start``, with what is to be trained marked as such.
+) -> tuple[Any, int]:
+    """The model at ``start``, with what is to be trained marked as such, and how many parameters that is.
 
     ``settings``: the section's adapter and full. ``adapters``: of a second stage, what becomes of the first one's:
     ``continued`` (it is trained further), ``stacked`` (frozen under a new one), ``merged`` (part of the weights under a
@@ -41,12 +41,12 @@ def prepared(
     """
     base, first = resolve_adapter(start, None)
     if adapters == CONTINUED and first is None or settings["full"] and adapters in (None, CONTINUED):
-        return trained_in_full(load_transformer(start))
+        return counted(trained_in_full(load_transformer(start)))
     if adapters == CONTINUED:
         model = load_transformer(base)
-        return PeftModel.from_pretrained(model, str(first), is_trainable=True)
+        return counted(PeftModel.from_pretrained(model, str(first), is_trainable=True))
     if adapters == STACKED:
-        return stacked(base, first, settings["adapter"])
+        return counted(stacked(base, first, settings["adapter"]))
     model = load_transformer(start)
     plan = uniform_plan(model, settings["adapter"])
     if circuit is not None:
@@ -54,7 +54,7 @@ def prepared(
         plan = masked_plan(model, settings["adapter"], read_scored_circuit(circuit)[1], side)
     adapted = add_adapter(model, plan, settings["adapter"])
     adapted.peft_config["default"].base_model_name_or_path = str(start)
-    return adapted
+    return adapted, plan.parameters  # rows of a head that is not chosen are held at 0, and not among them
 
 
 def trained_in_full(model: Any) -> Any:
@@ -128,8 +128,9 @@ def plan_of(model: Any, sizes: Mapping[str, tuple[int, int]], rank: int) -> Plan
     return Plan(sorted({layer for layer, _ in sizes.values()}), ranks, parameters(sizes, ranks), frozen)
 
 
-def trained_parameters(model: Any) -> int:
-    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+def counted(model: Any) -> tuple[Any, int]:
+    """A model with the number of its parameters that are trained."""
+    return model, sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def is_adapted(model: Any) -> bool:

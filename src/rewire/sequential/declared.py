@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
+from rewire.errors import InputError
+from rewire.sequential.tasks.declared import TASKS
+from rewire.sequential.tasks.examples import DEFAULTS, check_agreement
+
 SINGLE, SEQUENTIAL, MULTI = "single", "sequential", "multi"
 TOGETHER = "+"  # between the tasks of a multi-task run
 CONTINUED, STACKED, MERGED = "continued", "stacked", "merged"
 INSIDE, OUTSIDE = "inside", "outside"
 ALL = "all"
+SMALL = 12  # numbers up to which tasks are compared
 SUMMARIZATION = "summarization"  # the task that is made of articles, not generated
 
 
@@ -124,6 +129,10 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     for together in settings["multi"]:
         if outside := [task for task in together if task not in tasks]:
             return f"sequential.multi: {outside[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
+        if found := disagreement(together, settings["numbers"]):
+            return f"sequential.multi: {found}"
+    if found := wrong_thresholds(settings["learned"], tasks):
+        return f"sequential.learned: {found}"
     last = settings["training"]["steps"]
     if late := [step for step in settings["steps"] if step >= last]:
         return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
@@ -135,6 +144,21 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     return None
 
 
+def threshold(learned: float | Mapping[str, float], task: str) -> float:
+    """The validation accuracy from which on ``task`` counts as learned: the setting ``learned`` is one for all, or one a task."""
+    return learned[task] if isinstance(learned, Mapping) else learned
+
+
+def wrong_thresholds(learned: Any, tasks: Sequence[str]) -> str | None:
+    if not isinstance(learned, Mapping):
+        return None
+    if missing := [task for task in tasks if task not in learned]:
+        return f"no accuracy for {missing[0]!r}; one a task means one for each of sequential.tasks"
+    if other := [task for task in learned if task not in tasks]:
+        return f"{other[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
+    return None
+
+
 def wrong_pair(chosen: Any, tasks: Sequence[str]) -> str | None:
     for first, second in [] if chosen == ALL else chosen:
         for task in (first, second):
@@ -142,6 +166,19 @@ def wrong_pair(chosen: Any, tasks: Sequence[str]) -> str | None:
                 return f"{task!r} is not one of sequential.tasks ({', '.join(tasks)})"
         if first == second:
             return f"{first!r} after itself is no pair of tasks"
+    return None
+
+
+def disagreement(together: Sequence[str], numbers: Mapping[str, Any]) -> str | None:
+    """A prompt that two tasks trained together answer differently; among small numbers, where rules part already."""
+    parts = [TASKS[task] for task in together if task != SUMMARIZATION]
+    settings: dict[str, Any] = {**DEFAULTS, **numbers}
+    settings["largest"] = min(settings["largest"], SMALL)
+    try:
+        for place, part in enumerate(parts):
+            check_agreement(part, parts[:place], settings)
+    except InputError as error:
+        return str(error)
     return None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rewire.errors import InputError
 from rewire.faithfulness.resamples import Resamples, ratio
-from rewire.sequential.declared import Run
+from rewire.sequential.declared import Run, threshold
 from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS, PAIRS
 from rewire.statistics import Array
 from rewire.tables import read_table, write_table
@@ -31,9 +31,10 @@ def write_pairs_table(
     settings: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
 ) -> None:
-    """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, changes, cross, overlaps.
+    """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, changes, and of a
+    sequential one cross, overlaps, training.
 
-    ``settings``: learned (validation accuracy from which on a task counts as learned), seed.
+    ``settings``: learned (see ``declared.threshold``), seed.
     ``outputs``: checkpoints (MEASURES), changes (CHANGES), pairs (PAIRS).
     Errors: InputError that names the table that lacks a task or step, or whose test examples differ.
     """
@@ -49,6 +50,7 @@ def write_pairs_table(
             read_table(files[run.name]["overlaps"], OVERLAPS.names).to_pylist(),
             settings,
         )
+        | {"parameters": parameters(files[run.name]["training"])}
         for run in runs
         if run.second is not None
     ]
@@ -56,15 +58,24 @@ def write_pairs_table(
 
 
 def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """run -> table -> path, from the paths of each table in the order of the runs; cross and overlaps have sequential
-    runs alone."""
+    """run -> table -> path, from the paths of each table in the order of the runs; all but measures and changes have
+    sequential runs alone."""
     second = [run.name for run in runs if run.second is not None]
+    both = ("measures", "changes")
     out: dict[str, dict[str, str]] = {run.name: {} for run in runs}
     for table, paths in tables.items():
-        names = second if table in ("cross", "overlaps") else list(out)
+        names = list(out) if table in both else second
         for name, path in zip(names, paths, strict=True):
             out[name][table] = path
     return out
+
+
+def parameters(training: str | Path) -> int:
+    """How many a stage trained. Errors: InputError that names its table without a row."""
+    found = read_table(training, ["parameters"])["parameters"].to_pylist()
+    if not found:
+        raise InputError(f"{training}: no row")
+    return int(found[0])
 
 
 def places(run: Run) -> dict[str, tuple[str, str]]:
@@ -87,14 +98,16 @@ def pair_row(
     """Columns of PAIRS of one run. ``rows``: of the first and the second task in it, and of the second one alone."""
     before, after = rows["first"][0], rows["first"][-1]
     start, end, alone = rows["second"][0], rows["second"][-1], rows["alone"][-1]
-    learned = before["validation_accuracy"] >= settings["learned"]
+    needed = [threshold(settings["learned"], task) for task in run.tasks]
+    learned = before["validation_accuracy"] >= needed[0]
     own = paired([before, after], settings, run)
     other = paired([start, end, alone], settings, run)
     row: dict[str, Any] = {
         **run.columns(),
         "learned": learned,
-        "second_learned": end["validation_accuracy"] >= settings["learned"],
-        "threshold": settings["learned"],
+        "second_learned": end["validation_accuracy"] >= needed[1],
+        "threshold": needed[0],
+        "second_threshold": needed[1],
         **columns("first_accuracy_before", own(lambda b, a: b)),
         **columns("first_accuracy_after", own(lambda b, a: a)),
         **columns("second_accuracy_before", other(lambda s, e, o: s)),

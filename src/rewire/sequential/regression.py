@@ -27,6 +27,7 @@ SCHEMA = schema(
     high="float64",
     pairs="int32",  # that the fit is of
     excluded="int32",  # whose first task was never learned
+    undefined="int32",  # that was learned, but forgetting or overlap has no value
     enough="bool",  # whether there is an interval: enough pairs, and a value in every resample
 )
 OVERLAPS = tuple(
@@ -36,6 +37,8 @@ RESAMPLES = 2000
 TAILS = (0.025, 0.975)
 STEPS = 100  # of the logistic fit; most end within 20
 SETTLED = 1e-13  # change of the sum of squares, relative to it, at which a fit ends
+QUARTILES = (0.25, 0.5, 0.75)
+STEEP = 8.0  # slope on standardised overlaps: from .02 to .98 within one standard deviation
 TINY = 1e-12  # what keeps the normal equations of a curve that is flat solvable
 
 Fit = Callable[[Array, Array], dict[str, Array]]  # x and y [R, n] -> statistics [R]
@@ -44,12 +47,13 @@ Fit = Callable[[Array, Array], dict[str, Array]]  # x and y [R, n] -> statistics
 def write_regression(pairs_table: str | Path, path: str | Path, settings: Mapping[str, Any]) -> None:
     """Regress forgetting on every overlap, variant by variant. ``pairs_table``: PAIRS; ``settings``: seed.
 
-    A pair whose first task was never learned is left out and counted. Errors: InputError that names the table without a column.
+    A pair whose first task was never learned is left out and counted, and so, apart, is one without a value. Errors: InputError that names the table without a column.
     """
     rows = read_table(pairs_table, PAIRS.names).to_pylist()
     out = []
     for variant in dict.fromkeys(row["variant"] for row in rows):
         own = [row for row in rows if row["variant"] == variant]
+        unlearned = sum(not row["learned"] for row in own)
         for overlap in OVERLAPS:
             x, y = usable(own, overlap)
             for name, fit in FITS.items():
@@ -64,7 +68,8 @@ def write_regression(pairs_table: str | Path, path: str | Path, settings: Mappin
                             "low": low,
                             "high": high,
                             "pairs": len(x),
-                            "excluded": len(own) - len(x),
+                            "excluded": unlearned,
+                            "undefined": len(own) - unlearned - len(x),
                             "enough": bool(np.isfinite(low)),
                         }
                     )
@@ -140,7 +145,7 @@ def logistic(x: Array, y: Array) -> dict[str, Array]:
     """Least squares y = 1 / (1 + exp(-(intercept + slope x))); r2 = 1 - residual / total sum of squares.
 
     Forgetting below 0 (the second task helped) is kept as it is: the curve ends at 0. NaN for fewer than 3 pairs, or a constant.
-    All rows at once by Levenberg's and Marquardt's method, which scipy has for one at a time.
+    All rows at once by Levenberg's and Marquardt's method, which scipy has for one at a time, from several starts.
     """
     if x.shape[1] < 3:
         return {name: np.full(len(x), np.nan) for name in ("slope", "intercept", "r2")}
@@ -148,13 +153,31 @@ def logistic(x: Array, y: Array) -> dict[str, Array]:
     total = np.sum((y - y.mean(axis=1, keepdims=True)) ** 2, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         z = (x - centre[:, None]) / scale[:, None]  # so that both parameters are of the size of 1
-        near = linear(z, special.logit(np.clip(y, 0.02, 0.98)))
-        start = np.nan_to_num(np.stack([near["slope"], near["intercept"]], axis=1))
-        best, cost = least_squares(np.nan_to_num(z), y, start)
+        z = np.nan_to_num(z)
+        best, cost = lowest(z, y, starts(z, y))
         slope = best[:, 0] / scale
         found = np.stack([slope, best[:, 1] - slope * centre, 1 - cost / total])
     found[:, (np.ptp(x, axis=1) == 0) | (np.ptp(y, axis=1) == 0)] = np.nan
     return dict(zip(("slope", "intercept", "r2"), found, strict=True))
+
+
+def starts(z: Array, y: Array) -> list[Array]:
+    """Parameters [R, 2] to begin from: the line through the logits, and steps up and down at the quartiles of z."""
+    near = linear(z, special.logit(np.clip(y, 0.02, 0.98)))
+    found = [np.nan_to_num(np.stack([near["slope"], near["intercept"]], axis=1))]
+    for middle in np.quantile(z, QUARTILES, axis=1):
+        found += [np.stack([np.full(len(z), slope), -slope * middle], axis=1) for slope in (STEEP, -STEEP)]
+    return found
+
+
+def lowest(z: Array, y: Array, begun: list[Array]) -> tuple[Array, Array]:
+    """``least_squares`` from every start, each row's best: noisy rows have several minima."""
+    best, cost = least_squares(z, y, begun[0])
+    for start in begun[1:]:
+        other, reached = least_squares(z, y, start)
+        better = reached < cost
+        best[better], cost[better] = other[better], reached[better]
+    return best, cost
 
 
 def least_squares(z: Array, y: Array, start: Array) -> tuple[Array, Array]:

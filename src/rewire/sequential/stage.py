@@ -158,6 +158,7 @@ def measure_second_stage(
     one, two = run.tasks
     with replacing_folder(outputs["circuits"]) as partial:
         found = Measurement(run, tasks, settings, partial)
+        check_as_many(found, tasks)
         crossed: Rows = []
         found.take(first, one, 0)
         for step in sorted(
@@ -175,6 +176,19 @@ def measure_second_stage(
         write_table(outputs["changes"], found.changes(), CHANGES)
         write_table(outputs["cross"], crossed, CROSS)
         write_table(outputs["overlaps"], overlaps(found, alone, max(steps)), OVERLAPS)
+
+
+def check_as_many(found: Measurement, tasks: Mapping[str, Sequence[str | Path]]) -> None:
+    """InputError, naming the table, for tasks whose circuits would be of different numbers of examples: no overlap has a value."""
+    asked = found.settings["examples"]
+    one, two = found.run.tasks
+    scored = {task: min(asked, len(found.tasks[task].validation)) for task in (one, two)}
+    if scored[one] != scored[two]:
+        less, more = sorted((one, two), key=lambda task: scored[task])
+        raise InputError(
+            f"{tasks[less][0]}: {scored[less]} rows to find circuits of {less} on, and {scored[more]} of {more}: "
+            "circuits are compared on as many of both"
+        )
 
 
 def cross_row(

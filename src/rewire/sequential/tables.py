@@ -120,7 +120,8 @@ PAIRS = schema(
     **RUN,
     learned="bool",  # the first task: validation accuracy at the start of the second stage reached the threshold
     second_learned="bool",  # the second task, at the end
-    threshold="float64",
+    threshold="float64",  # of the first task
+    second_threshold="float64",
     **with_interval("first_accuracy_before", "first_accuracy_after"),
     **with_interval("forgetting"),  # (before - after) / before of the first task; null unless learned
     **with_interval("second_accuracy_before", "second_accuracy_after", "second_accuracy_alone"),
@@ -136,4 +137,5 @@ PAIRS = schema(
     **with_interval("second_on_first", "second_on_first_kl_percentage"),
     **with_interval("first_on_second_random", "second_on_first_random"),  # f of random circuits there
     examples="int32",  # test examples of the first task
+    parameters="int64",  # that the second stage trained; those held at 0 are not among them
 )

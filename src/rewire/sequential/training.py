@@ -7,26 +7,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from transformers import set_seed
 
 from rewire.checkpoints.finetuning import VALIDATIONS, checkpoint_name
 from rewire.checkpoints.save import copy_folder, save_checkpoint
 from rewire.checkpoints.training import (
     IGNORED,
+    SCHEMA,
     Example,
     Milestones,
     discard,
     evenly_spaced,
     train,
-    write_training_table,
 )
 from rewire.errors import InputError
 from rewire.lora.adapter_files import save_adapter
 from rewire.pairs import checked_rows
 from rewire.pretrained import bottom_of, find_tokenizer
-from rewire.sequential.adapters import is_adapted, prepared, trained_parameters
+from rewire.sequential.adapters import is_adapted, prepared
+from rewire.tables import write_table
 
 log = logging.getLogger(__name__)
+
+# the training table of any run, and how many parameters this one trained, the same in every row
+TABLE = SCHEMA.append(pa.field("parameters", pa.int64()))
 
 
 def answer_examples(tables: Sequence[str | Path]) -> list[Example]:
@@ -67,9 +72,9 @@ def train_stage(
     recipe = dict(settings["training"])
     recipe["learning_rate"] *= variant.get("rate", 1)
     set_seed(recipe["seed"])
-    model = prepared(start, settings, variant.get("adapters"), circuit, variant.get("circuit"))
+    model, parameters = prepared(start, settings, variant.get("adapters"), circuit, variant.get("circuit"))
     tokenizer = find_tokenizer(bottom_of(start))
-    log.info("%s: %d parameters are trained", start, trained_parameters(model))
+    log.info("%s: %d parameters are trained", start, parameters)
     steps = kept_steps(settings)
 
     def keep(current: Any, step: int) -> None:
@@ -90,7 +95,8 @@ def train_stage(
         recipe["seed"],
     )
     copy_folder(work / "kept", Path(folder))
-    write_training_table(table, rows)
+    named = [{name: row.get(name) for name in SCHEMA.names} for row in rows]
+    write_table(table, [row | {"parameters": parameters} for row in named], TABLE)
     discard(work)
 
 

@@ -90,3 +90,17 @@ def replacements(example: Example, settings: Mapping[str, Any], source: random.R
                 found.append(other)
     source.shuffle(found)
     return sorted(found, key=lambda other: other.answer == example.answer)
+
+
+def check_agreement(task: Task, others: Sequence[Task], settings: Mapping[str, Any]) -> None:
+    """InputError if one of ``others`` asks a prompt of ``task`` and answers it differently."""
+    for example in all_examples(task, settings):
+        for other in others:
+            for i, question in enumerate(other.questions):
+                if question.template != task.questions[example.question].template:
+                    continue
+                if (answer := other.answer(i, example.operands)) != example.answer:
+                    raise InputError(
+                        f"tasks {other.name!r} and {task.name!r} cannot be one: {example.prompt!r} is {answer} to one and "
+                        f"{example.answer} to the other"
+                    )

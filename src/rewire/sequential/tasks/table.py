@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from rewire.errors import InputError
 from rewire.pair_schema import SCHEMA
 from rewire.pretrained import load_tokenizer
 from rewire.sequential.tasks.declared import Task, parts_of
-from rewire.sequential.tasks.examples import DEFAULTS, Example, all_examples, replacements
+from rewire.sequential.tasks.examples import DEFAULTS, Example, all_examples, check_agreement, replacements
 from rewire.sequential.tasks.reading import Reader
 from rewire.sequential.tasks.splits import SPLITS, split_of
 from rewire.tables import write_table
@@ -126,20 +126,6 @@ def pairs_of(
                 f"{settings['largest']} fall into that split"
             )
     return out
-
-
-def check_agreement(task: Task, others: Sequence[Task], settings: Mapping[str, Any]) -> None:
-    """InputError if one of ``others`` asks a prompt of ``task`` and answers it differently."""
-    for example in all_examples(task, settings):
-        for other in others:
-            for i, question in enumerate(other.questions):
-                if question.template != task.questions[example.question].template:
-                    continue
-                if (answer := other.answer(i, example.operands)) != example.answer:
-                    raise InputError(
-                        f"tasks {other.name!r} and {task.name!r} cannot be one: {example.prompt!r} is {answer} to one and "
-                        f"{example.answer} to the other"
-                    )
 
 
 def check_answer(example: Example) -> None:
