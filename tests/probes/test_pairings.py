@@ -90,6 +90,30 @@ def test_only_places_that_every_group_has():
     assert set(rows["sites"]) == {"heads", "components"} and (rows["n"] == 7).all()
 
 
+def test_a_token_with_two_labels_is_compared_once():
+    """`name` is the first that differs, `verb` the last, in one study; in another a group's `verb` is not the last."""
+    generator = np.random.default_rng(3)
+    one, two = ({group: generator.normal(size=4) for group in "ab"} for _ in range(2))
+
+    def labels(**grids):
+        tables = [summary(grid, "residual_pre", label) for label, grid in grids.items()]
+        rows = next(profile for profile in compared(*tables) if profile.family == "components").rows
+        return sorted(set(rows["place"]))
+
+    assert labels(name=one, difference=one, verb=two, last=two) == ["name", "verb"]
+    assert labels(difference=one, last=one) == ["last"]
+    assert labels(name=one, same=one, difference=two) == ["difference", "name", "same"]
+    elsewhere = two | {"b": two["b"] + [0, 0, 0, 1e-9]}
+    assert labels(name=one, verb=elsewhere, last=two) == ["last", "name", "verb"]
+    assert labels(name=one, verb={"a": two["a"]}, last=two) == ["last", "name", "verb"]
+    rows = pd.DataFrame(
+        pairing_rows(
+            compared(summary(one, "residual_pre", "name"), summary(one, "residual_pre", "difference"))
+        )
+    )
+    assert (rows["n"] == 4).all()
+
+
 def test_one_group_is_compared_with_nothing():
     alone = compared(summary({"all": np.ones(8), "a": np.ones(8)}))
     assert list(pairing_rows(alone)) == [] and list(agreement_rows(alone)) == []

@@ -16,10 +16,8 @@ from torch import Tensor
 
 from rewire.errors import InputError
 from rewire.models import Model
-from rewire.probes.studies import SIDES, PromptPair, Study
+from rewire.probes.studies import FIRST, LAST, SIDES, PromptPair, Study
 from rewire.token_strings import beginning, pieces
-
-FIRST, LAST = "difference", "last"  # labels that every prompt has: the first token that differs, and the last
 
 
 @dataclass(frozen=True)

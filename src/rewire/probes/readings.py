@@ -19,7 +19,8 @@ from rewire.probes.direct import NONE, attribute_logits, logit_lens
 from rewire.probes.heads import Head, check_heads
 from rewire.probes.pair_runs import Batch, batches
 from rewire.probes.patterns import patterns
-from rewire.probes.prompts import LAST, Prompts
+from rewire.probes.prompts import Prompts
+from rewire.probes.studies import LAST
 from rewire.tables import schema
 
 DIRECT = schema(

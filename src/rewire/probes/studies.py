@@ -29,6 +29,7 @@ ANSWERS = ("correct", "incorrect")
 SIDES = ("clean", "corrupted")
 SHARED = ("group", *SIDES, *ANSWERS)  # keys of a study that a template may state for itself
 KEYS = {"about", "encoding", "slots", "examples", "seed", "templates", "pairs", *SHARED}
+FIRST, LAST = "difference", "last"  # labels that every prompt has: the first token that differs, and the last
 MOST = 10_000  # pairs of a study that does not say how many examples to draw
 
 Slots = Mapping[str, Any]  # slot -> text, or part -> text
