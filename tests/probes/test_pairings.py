@@ -145,6 +145,16 @@ class TestAgreement:
         expected = stats.f_oneway(*samples, equal_var=False).pvalue
         assert welch(values, errors, n) == pytest.approx([expected])
 
+    def test_rounding_is_no_difference_and_no_certainty(self):
+        """Places: 1 but for rounding; the same of a large number; two groups of no spread that differ; one without spread."""
+        values = np.array([[1, 5e8, 0, 1.0], [1 + 1e-9, 5e8 + 1, 1, 1.1], [1 - 1e-8, 5e8, 1, 1.0]])
+        errors = np.array([[1e-12, 3, 0, 1e-17], [1e-10, 0, 0, 0.1], [0, 1, 0, 0.1]])
+        same, large, apart, one = welch(values, errors, np.full((3, 4), 9))
+        assert same == large == 1 and np.isnan(apart) and 0.2 < one < 1
+        far = np.where(errors == 0.1, 0.001, errors)
+        assert welch(values, far, np.full((3, 4), 9))[3] < 1e-6
+        assert np.isnan(welch(values, errors, np.full((3, 4), 4))).all()
+
     def test_false_positives_are_held_from_bootstrap_intervals_of_few_prompts(self):
         """Three groups of eight prompts that are one, 600 places: errors taken from percentile bootstraps of the means."""
         generator = np.random.default_rng(2)
