@@ -16,7 +16,7 @@ from rewire.figures import (
 )
 from rewire.figures.frames import read_frame
 from rewire.figures.probe_tables import SUMMARY, shown
-from rewire.figures.style import BLUE, ORANGE
+from rewire.figures.style import BLUE, ORANGE, PURPLE
 
 TITLE = "names of small"
 
@@ -220,6 +220,11 @@ def test_parts_that_lead_in_all_groups_come_first_with_their_verdict(probe_table
     drawn = {
         line.get_color(): line.get_xydata().tolist() for line in direct.lines if line.get_label() == "mean"
     }
+    untested = probe_agreement.figure(rows.assign(verdict="untested"), "x")
+    colours = {
+        line.get_color() for axes in untested.axes for line in axes.lines if line.get_label() == "mean"
+    }
+    assert colours == {PURPLE}
     assert drawn[BLUE][0] == [2.0, 0.0] and drawn[ORANGE] == [[pytest.approx(1.01), labels.index("1.2  1/2")]]
 
 

@@ -169,7 +169,7 @@ class TestAgreement:
     def test_without_intervals_there_is_no_test(self):
         table = summary({"a": np.arange(8.0), "b": np.arange(8.0)}).assign(low=np.nan)
         rows = pd.DataFrame(agreement_rows(compared(table)))
-        assert rows["p"].isna().all() and set(rows["verdict"]) == {"agree"}
+        assert rows["p"].isna().all() and set(rows["verdict"]) == {"untested"}
 
 
 def test_the_tables_of_a_study(grids, tmp_path):

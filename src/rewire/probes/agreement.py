@@ -117,7 +117,9 @@ def welch(values: Array, errors: Array, n: Array) -> Array:
 
 
 def verdict(leads: int, groups: int, q: float) -> str:
-    """``agree``: leads everywhere and no firm difference in size; ``differ``: a firm one; ``open``: neither."""
+    """``agree``: leads everywhere and no firm difference in size; ``differ``: a firm one; ``open``: neither; ``untested``: no q."""
+    if not np.isfinite(q):
+        return "untested"
     if q < SIGNIFICANT:
         return "differ"
     return "agree" if leads == groups else "open"
