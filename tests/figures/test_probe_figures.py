@@ -222,7 +222,10 @@ def test_parts_that_lead_in_all_groups_come_first_with_their_verdict(probe_table
     }
     untested = probe_agreement.figure(rows.assign(verdict="untested"), "x")
     colours = {
-        line.get_color() for axes in untested.axes for line in axes.lines if line.get_label() == "mean"
+        line.get_color()
+        for axes in untested.axes
+        for line in axes.lines
+        if line.get_label() == "mean" and len(line.get_xdata())
     }
     assert colours == {PURPLE}
     assert drawn[BLUE][0] == [2.0, 0.0] and drawn[ORANGE] == [[pytest.approx(1.01), labels.index("1.2  1/2")]]
