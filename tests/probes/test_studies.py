@@ -51,6 +51,28 @@ def test_drawn_fillings_are_distinct_and_repeat(read):
     assert len(read(STUDY | {"examples": 99}).pairs) == 12  # there are no more
 
 
+def test_no_pair_comes_twice_from_one_template(read):
+    """`other` is not said: three fillings, not six; equal values of a slot make equal pairs; templates may be alike."""
+    shared = {
+        "clean": {"verb": "went"},
+        "corrupted": {"verb": "came"},
+        "correct": " home",
+        "incorrect": " in",
+    }
+    slots = {"one, other": ["Ann", "Bob", "Eve"]}
+    study = {"slots": slots, "templates": ["{one} {verb}"], **shared}
+    for examples in ({}, {"examples": 5}):
+        pairs = read(study | examples).pairs
+        assert sorted(pair.clean for pair in pairs) == ["Ann went", "Bob went", "Eve went"]
+    assert len(read(study | {"examples": 2}).pairs) == 2
+    twice = study | {"slots": {"one": ["Ann", "Bob", "Ann"]}}
+    assert [(pair.clean, pair.id) for pair in read(twice).pairs] == [
+        ("Ann went", "1-001"),
+        ("Bob went", "1-002"),
+    ]
+    assert len(read(twice | {"templates": ["{one} {verb}"] * 2}).pairs) == 4
+
+
 def test_a_template_may_state_what_the_study_leaves_open(read):
     own = {
         "group": "mine",

@@ -141,7 +141,7 @@ def plain_pairs(where: str, rows: Any) -> list[PromptPair]:
 
 
 def from_templates(source: str, written: Mapping[str, Any]) -> list[PromptPair]:
-    """Every template with every filling of its slots, or with ``examples`` drawn ones."""
+    """Every template with every filling of its slots, or with ``examples`` drawn ones; of a template's equal pairs the first."""
     templates = written.get("templates") or []
     if not isinstance(templates, list):
         raise InputError(f"{source}: templates is a {type(templates).__name__}, expected a list")
@@ -155,11 +155,22 @@ def from_templates(source: str, written: Mapping[str, Any]) -> list[PromptPair]:
         check_keys(here, own, {"text", *SHARED})
         whole = {key: written[key] for key in SHARED if key in written} | own
         used = used_slots(here, whole, slots)
-        chosen = {names: values for names, values in slots.items() if used & set(names)}
+        chosen = slots_used(used, slots)
         fillings = drawn_fillings(here, chosen, written.get("examples"), written.get("seed", 0), number)
+        found: dict[tuple[str, ...], PromptPair] = {}
         for count, filling in enumerate(fillings, start=1):
-            pairs.append(fill_pair(here, f"{number}-{count:03d}", number, whole, filling))
+            pair = fill_pair(here, f"{number}-{count:03d}", number, whole, filling)
+            found.setdefault((pair.clean, pair.corrupted, pair.correct, pair.incorrect), pair)
+        pairs += found.values()
     return pairs
+
+
+def slots_used(
+    used: set[str], slots: Mapping[tuple[str, ...], list[Any]]
+) -> dict[tuple[str, ...], list[Any]]:
+    """The lists with the names that a template uses: other names of a list would only make the same pairs again."""
+    kept = {tuple(name for name in names if name in used): values for names, values in slots.items()}
+    return {names: values for names, values in kept.items() if names}
 
 
 def read_slots(source: str, written: Any) -> dict[tuple[str, ...], list[Any]]:
