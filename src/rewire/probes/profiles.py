@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rewire.probes.studies import FIRST, LAST
-from rewire.probes.summary import ALL
+from rewire.probes.studies import ALL, FIRST, LAST
 
 NONE = -1  # layer, head or neuron of a place that has none
 PLACE = ("site", "layer", "head", "neuron", "place")

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from rewire.faithfulness.measures import normalised_interval
 from rewire.faithfulness.resamples import Resamples
+from rewire.probes.studies import ALL
 from rewire.statistics import Array, benjamini_hochberg, paired_permutation
 from rewire.tables import schema
 
-ALL = "all"  # the group of all prompts
 SCHEMA = schema(
     group="string",
     run="string",
