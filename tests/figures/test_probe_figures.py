@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from figures.probe_tables import EACH, GROUPS, HEADS, LAYERS, NEURONS, ProbeTables
+from tokenizers import pre_tokenizers
 
 from rewire.errors import InputError
 from rewire.figures import (
@@ -59,6 +60,17 @@ def test_a_table_without_a_column_is_named(name, probe_tables, tmp_path):
 
 def test_a_token_shows_its_space():
     assert [shown(token) for token in ("Ġthe", "▁the", "Ċ", "the")] == ["␣the", "␣the", "⏎", "the"]
+
+
+def test_a_token_of_bytes_is_read():
+    """As GPT-2's tokenizer spells them, and texts of other tokenizers as they are."""
+    spelling = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    for text in ("schön", " Straße", "日本", "naïve 5 €", "\t\x00\xa0\xad\x7f", "ÿ"):
+        spelled = "".join(piece for piece, _ in spelling.pre_tokenize_str(text))
+        assert shown(spelled) == text.replace(" ", "␣").replace("\t", "⇥")
+    assert [shown(token) for token in ("Ã¶n", "sch", "Ġsch", "ï¿½")] == ["ön", "sch", "␣sch", "�"]
+    assert shown("Ã") == shown("Â") == "�" and shown("▁schön") == "␣schön" and shown("日本") == "日本"
+    assert [shown(token) for token in ("schön", "für", "mädchen")] == ["schön", "für", "mädchen"]
 
 
 class TestPositions:
