@@ -28,7 +28,8 @@ HEADS = {
 }
 RUNS = {"clean": BLUE, "corrupted": ORANGE}
 SHARE = "share of logit difference recovered"
-MARKS = {" ": "␣", "▁": "␣", "\n": "⏎", "\t": "⇥"}  # a space, also as SentencePiece spells it
+MARKS = {"Ġ": "␣", "▁": "␣", "Ċ": "⏎"}  # how tokenizers spell a space and a line's end
+BLANKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}  # the same in a text
 
 
 def choose(
@@ -57,7 +58,7 @@ BYTES = byte_alphabet()
 
 
 def read_bytes(token: str) -> str:
-    """The text of a token that is spelled in bytes; what can be no part of UTF-8 in bytes is text already."""
+    """The text, its spaces visible, of a token that is spelled in bytes; what can be no part of UTF-8 in bytes is text already."""
     if token.isascii() or not all(character in BYTES for character in token):
         return token
     spelled = bytes(BYTES[character] for character in token)
@@ -65,7 +66,7 @@ def read_bytes(token: str) -> str:
         codecs.getincrementaldecoder("utf-8")().decode(spelled.lstrip(bytes(range(0x80, 0xC0))))
     except UnicodeDecodeError:
         return token
-    return spelled.decode(errors="replace")
+    return "".join(BLANKS.get(character, character) for character in spelled.decode(errors="replace"))
 
 
 def shown(token: str) -> str:
