@@ -80,6 +80,16 @@ def test_a_token_with_two_labels_counts_once_in_q():
     alone = tested(**columns)
     assert alone["name"] < alone["verb"] < alone["last"]
     assert tested(**columns, difference=columns["name"]) == alone | {"difference": alone["name"]}
+    ends = {
+        "last": columns["verb"],
+        "difference": columns["verb"],
+        "name": columns["name"],
+        "verb": columns["verb"],
+    }
+    own = tested(name=columns["name"], verb=columns["verb"])
+    assert tested(**ends) == own | {"last": own["verb"], "difference": own["verb"]}
+    ends.pop("verb")
+    assert tested(**ends) == {"name": own["name"], "last": own["verb"], "difference": own["verb"]}
     assert tested(**columns, same=columns["name"]) != alone | {
         "same": alone["name"]
     }  # two labels of a study's own

@@ -138,9 +138,9 @@ def twins(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         numbers.setdefault(row.get("place"), {})[inside(row)] = found
     same: dict[str, str] = {}
     for label in (FIRST, LAST):
-        for other in numbers:
+        for other in sorted(numbers, key=lambda name: name == LAST):  # the study's own labels before
             if other not in (None, label, *same) and numbers[other] == numbers.get(label):
-                same[label] = other
+                same.setdefault(label, other)
     return same
 
 
