@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from figures.probe_tables import EACH, GROUPS, HEADS, LAYERS, NEURONS, ProbeTables
+from tokenizers import pre_tokenizers
 
 from rewire.errors import InputError
 from rewire.figures import (
@@ -16,7 +17,7 @@ from rewire.figures import (
 )
 from rewire.figures.frames import read_frame
 from rewire.figures.probe_tables import SUMMARY, shown
-from rewire.figures.style import BLUE, ORANGE
+from rewire.figures.style import BLUE, ORANGE, PURPLE
 
 TITLE = "names of small"
 
@@ -59,6 +60,17 @@ def test_a_table_without_a_column_is_named(name, probe_tables, tmp_path):
 
 def test_a_token_shows_its_space():
     assert [shown(token) for token in ("Ġthe", "▁the", "Ċ", "the")] == ["␣the", "␣the", "⏎", "the"]
+
+
+def test_a_token_of_bytes_is_read():
+    """As GPT-2's tokenizer spells them, and texts of other tokenizers as they are."""
+    spelling = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    for text in ("schön", " Straße", "日本", "naïve 5 €", "\t\x00\xa0\xad\x7f", "ÿ"):
+        spelled = "".join(piece for piece, _ in spelling.pre_tokenize_str(text))
+        assert shown(spelled) == text.replace(" ", "␣").replace("\t", "⇥")
+    assert [shown(token) for token in ("Ã¶n", "sch", "Ġsch", "ï¿½")] == ["ön", "sch", "␣sch", "�"]
+    assert shown("Ã") == shown("Â") == "�" and shown("▁schön") == "␣schön" and shown("日本") == "日本"
+    assert [shown(token) for token in ("schön", "für", "mädchen")] == ["schön", "für", "mädchen"]
 
 
 class TestPositions:
@@ -220,6 +232,14 @@ def test_parts_that_lead_in_all_groups_come_first_with_their_verdict(probe_table
     drawn = {
         line.get_color(): line.get_xydata().tolist() for line in direct.lines if line.get_label() == "mean"
     }
+    untested = probe_agreement.figure(rows.assign(verdict="untested"), "x")
+    colours = {
+        line.get_color()
+        for axes in untested.axes
+        for line in axes.lines
+        if line.get_label() == "mean" and len(line.get_xdata())
+    }
+    assert colours == {PURPLE}
     assert drawn[BLUE][0] == [2.0, 0.0] and drawn[ORANGE] == [[pytest.approx(1.01), labels.index("1.2  1/2")]]
 
 

@@ -1,5 +1,7 @@
 """Direct attribution adds up to the logits; the lens ends in the model's own answer; heads and neurons by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from circuits.random_models import EVERY_ARCHITECTURE, save_random_model
@@ -9,6 +11,7 @@ from rewire.models import load
 from rewire.probes import heads
 from rewire.probes.direct import attribute_logits, logit_lens
 from rewire.probes.neurons import direct_effects, promoted_and_suppressed
+from rewire.probes.readings import read_heads_and_logits
 from rewire.probes.runs import Run
 
 ANSWERS = torch.tensor([[3, 4], [8, 21], [11, 0]])
@@ -155,3 +158,13 @@ def test_promoted_tokens_rise_when_the_neuron_fires(case):
 def test_heads_out_of_range_are_named(case):
     with pytest.raises(InputError, match=r"head 0.9 is out of range: there are \d layers of \d heads"):
         heads.check_heads(case.stream, [(0, 0), (0, 9)])
+
+
+def test_a_label_at_the_last_token_makes_no_skip(base, prompts):
+    """Under whatever name: `end` is the last token of every second prompt."""
+    ends = [{"end": len(row) - 1 - i % 2} for i, row in enumerate(prompts.clean)]
+    labelled = replace(prompts, labels=[own | end for own, end in zip(prompts.labels, ends, strict=True)])
+    tables = read_heads_and_logits(base, labelled, [(0, 1)], ["end", "last"], 1, 512)
+    skips = tables["baselines"][tables["baselines"]["baseline"] == "skip-trigram"]
+    assert skips["id"].tolist() == prompts.ids[1::2] and set(skips["place"]) == {"end"}
+    assert len(tables["outputs"]) == 2 * len(prompts)

@@ -24,6 +24,7 @@ STUDIES: list[dict[str, Any]] = [
         },
         "examples": 3,
         "seed": 0,
+        "group": "b",
         "clean": {"seen": "{name}"},
         "corrupted": {"seen": "{other}"},
         "correct": " {name}",
@@ -34,7 +35,7 @@ STUDIES: list[dict[str, Any]] = [
         "encoding": "ids",
         "pairs": [{"clean": "1 2", "corrupted": "1 3", "correct": 2, "incorrect": 3, "positions": {"a": 1}}],
     },
-    {"pairs": [PLAIN_PAIR, PLAIN_PAIR | {"id": "x", "group": "g"}]},
+    {"pairs": [PLAIN_PAIR | {"group": "f"}, PLAIN_PAIR | {"id": "x", "group": "g"}]},
 ]
 ODD = [
     *PLAIN,

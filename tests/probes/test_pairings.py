@@ -90,6 +90,30 @@ def test_only_places_that_every_group_has():
     assert set(rows["sites"]) == {"heads", "components"} and (rows["n"] == 7).all()
 
 
+def test_a_token_with_two_labels_is_compared_once():
+    """`name` is the first that differs, `verb` the last, in one study; in another a group's `verb` is not the last."""
+    generator = np.random.default_rng(3)
+    one, two = ({group: generator.normal(size=4) for group in "ab"} for _ in range(2))
+
+    def labels(**grids):
+        tables = [summary(grid, "residual_pre", label) for label, grid in grids.items()]
+        rows = next(profile for profile in compared(*tables) if profile.family == "components").rows
+        return sorted(set(rows["place"]))
+
+    assert labels(name=one, difference=one, verb=two, last=two) == ["name", "verb"]
+    assert labels(difference=one, last=one) == ["last"]
+    assert labels(name=one, same=one, difference=two) == ["difference", "name", "same"]
+    elsewhere = two | {"b": two["b"] + [0, 0, 0, 1e-9]}
+    assert labels(name=one, verb=elsewhere, last=two) == ["last", "name", "verb"]
+    assert labels(name=one, verb={"a": two["a"]}, last=two) == ["last", "name", "verb"]
+    rows = pd.DataFrame(
+        pairing_rows(
+            compared(summary(one, "residual_pre", "name"), summary(one, "residual_pre", "difference"))
+        )
+    )
+    assert (rows["n"] == 4).all()
+
+
 def test_one_group_is_compared_with_nothing():
     alone = compared(summary({"all": np.ones(8), "a": np.ones(8)}))
     assert list(pairing_rows(alone)) == [] and list(agreement_rows(alone)) == []
@@ -121,6 +145,16 @@ class TestAgreement:
         expected = stats.f_oneway(*samples, equal_var=False).pvalue
         assert welch(values, errors, n) == pytest.approx([expected])
 
+    def test_rounding_is_no_difference_and_no_certainty(self):
+        """Places: 1 but for rounding; the same of a large number; two groups of no spread that differ; one without spread."""
+        values = np.array([[1, 5e8, 0, 1.0], [1 + 1e-9, 5e8 + 1, 1, 1.1], [1 - 1e-8, 5e8, 1, 1.0]])
+        errors = np.array([[1e-12, 3, 0, 1e-17], [1e-10, 0, 0, 0.1], [0, 1, 0, 0.1]])
+        same, large, apart, one = welch(values, errors, np.full((3, 4), 9))
+        assert same == large == 1 and np.isnan(apart) and 0.2 < one < 1
+        far = np.where(errors == 0.1, 0.001, errors)
+        assert welch(values, far, np.full((3, 4), 9))[3] < 1e-6
+        assert np.isnan(welch(values, errors, np.full((3, 4), 4))).all()
+
     def test_false_positives_are_held_from_bootstrap_intervals_of_few_prompts(self):
         """Three groups of eight prompts that are one, 600 places: errors taken from percentile bootstraps of the means."""
         generator = np.random.default_rng(2)
@@ -135,7 +169,7 @@ class TestAgreement:
     def test_without_intervals_there_is_no_test(self):
         table = summary({"a": np.arange(8.0), "b": np.arange(8.0)}).assign(low=np.nan)
         rows = pd.DataFrame(agreement_rows(compared(table)))
-        assert rows["p"].isna().all() and set(rows["verdict"]) == {"agree"}
+        assert rows["p"].isna().all() and set(rows["verdict"]) == {"untested"}
 
 
 def test_the_tables_of_a_study(grids, tmp_path):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from circuits.random_models import EVERY_ARCHITECTURE, save_random_model
 from probes.hooks import Hooks
+from transformer_lens import patching as patching_of_transformer_lens
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from rewire.errors import InputError
@@ -14,6 +15,7 @@ from rewire.probes.patching import Patching
 from rewire.probes.runs import Run
 
 LENGTH = 7
+CLOSE = {"rtol": 1e-5, "atol": 1e-6}  # TransformerLens keeps what it measures in float32
 START = torch.tensor([2, 4])  # first differing token of the two examples
 
 
@@ -75,6 +77,11 @@ class Case:
 @pytest.fixture(scope="module", params=EVERY_ARCHITECTURE)
 def case(request, tmp_path_factory):
     return Case(request.param, tmp_path_factory.mktemp("patching"))
+
+
+@pytest.fixture(scope="module")
+def gpt2(tmp_path_factory):
+    return Case("gpt2", tmp_path_factory.mktemp("gpt2"))
 
 
 def test_every_patch_is_a_hooked_forward(case):
@@ -195,3 +202,43 @@ def test_what_is_out_of_range_is_named(options, message, tmp_path):
                 every(**({"examples": [0], "sites": ["mlp_out"], "layers": [0]} | options))
             )
         )
+
+
+@pytest.mark.parametrize(
+    ("published", "site", "heads", "positions"),
+    [
+        ("resid_pre", "residual_pre", False, True),
+        ("attn_out", "attention_out", False, True),
+        ("mlp_out", "mlp_out", False, True),
+        ("attn_head_out_by_pos", "z", True, True),
+        ("attn_head_out_all_pos", "z", True, False),
+        ("attn_head_q_all_pos", "q", True, False),
+        ("attn_head_k_all_pos", "k", True, False),
+        ("attn_head_v_all_pos", "v", True, False),
+        ("attn_head_pattern_all_pos", "pattern", True, False),
+    ],
+)
+def test_transformer_lens_patches_the_same(gpt2, published, site, heads, positions):
+    """Its own functions for activation patching, on both examples together, layer by position by head."""
+    _, cache = gpt2.model.bridge.run_with_cache(gpt2.clean)
+    example = torch.arange(2)
+
+    def difference(logits):
+        correct, incorrect = (logits[example, -1, answers] for answers in ([3, 8], [4, 21]))
+        return (correct - incorrect).mean()
+
+    patch = getattr(patching_of_transformer_lens, f"get_act_patch_{published}")
+    expected = patch(gpt2.model.bridge, gpt2.corrupted, cache, difference)  # [L, T], [L, H] or [L, T, H]
+    assert expected.std() > 1e-4
+    stream = gpt2.model.stream
+    places = {"positions": range(LENGTH)} if positions else {}
+    every_head = [range(stream.n_heads)] if heads else []
+    patches = every([0, 1], [site], range(stream.n_layers), *every_head, **places)
+    found = measure_patches(gpt2.patching(), gpt2.reading, patches, batch_tokens=200)[:, 2]
+    for layer in range(stream.n_layers):
+        for head in range(stream.n_heads) if heads else [NONE]:
+            for position in range(LENGTH) if positions else [NONE]:
+                own = (patches.layer == layer) & (patches.head == head) & (patches.position == position)
+                place = [layer, *[position] * positions, *[head] * heads]
+                assert own.sum() == 2
+                torch.testing.assert_close(found[own].mean(), expected[tuple(place)].double(), **CLOSE)

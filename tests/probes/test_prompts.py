@@ -5,6 +5,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from test_token_strings import BOS, PLAIN, VOCABULARY
+from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE, WordPiece
+from transformers import PreTrainedTokenizerFast
 
 from rewire.errors import InputError
 from rewire.models import Model
@@ -126,3 +129,61 @@ def test_a_label_that_does_not_exist_is_named():
         InputError, match="position 'pronoun' is declared by no prompt; there are difference, last, verb"
     ):
         prompts.check_labels(["pronoun"])
+
+
+def subwords(spaced):
+    """A BPE tokenizer that spells a space as ▁; ``spaced``: what puts one before every text by itself, as Llama's do."""
+    words = ["<unk>", *"▁?abc", "▁?", "▁a", "▁b", "bc", "ab"]
+    merges = [("▁", "?"), ("▁", "a"), ("▁", "b"), ("b", "c"), ("a", "b")]
+    made = Tokenizer(BPE({word: i for i, word in enumerate(words)}, merges, unk_token="<unk>"))
+    if spaced == "metaspace":
+        made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    else:
+        made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    return PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>")
+
+
+@pytest.mark.parametrize("spaced", ["metaspace", "prepend"])
+class TestAnswersInContext:
+    def encoded(self, spaced, clean, corrupted, correct, incorrect):
+        tokenizer = subwords(spaced)
+        texts = {"clean": clean, "corrupted": corrupted, "correct": correct, "incorrect": incorrect}
+        prompts = encode_study(study(**texts), model(tokenizer))
+        return [prompts.spell(answer.tolist())[0] for answer in (prompts.correct, prompts.incorrect)]
+
+    def test_an_answer_is_the_token_that_it_adds(self, spaced):
+        assert self.encoded(spaced, "a c", "b c", "?", "a") == ["?", "a"]
+        assert self.encoded(spaced, "a c", "b c", " ?", " a") == ["▁?", "▁a"]
+        assert self.encoded(spaced, "a c", "b c", "a", " a") == ["a", "▁a"]
+
+    @pytest.mark.parametrize(
+        ("texts", "message"),
+        [
+            (
+                ("a ", "b ", "b", "?"),
+                r"correct answer 'b' changes the tokens of clean \['▁a', '▁'\] to \['▁a', '▁b'\]",
+            ),
+            (
+                ("ca", "cc", "?", "b"),
+                r"incorrect answer 'b' changes the tokens of clean \['▁', 'c', 'a'\] to \['▁', 'c', 'ab'\]",
+            ),
+            (("a c", "b c", "?", "??"), r"incorrect answer '\?\?' is 2 tokens \['\?', '\?'\], expected one"),
+            (("a c", "b c", "?", ""), r"incorrect answer '' is 0 tokens"),
+            (("a c", "b c", "x", "?"), "correct answer 'x' is not in the tokenizer's vocabulary"),
+        ],
+    )
+    def test_an_answer_that_is_no_one_token_there_is_named(self, spaced, texts, message):
+        with pytest.raises(InputError, match=rf"^s.yaml: pair x: {message}"):
+            self.encoded(spaced, *texts)
+
+
+def test_an_answer_is_the_same_token_after_both_prompts():
+    """A tokenizer that spells what stands inside a word otherwise."""
+    words = {word: i for i, word in enumerate(["<unk>", "a", "##a", "b", "."])}
+    made = Tokenizer(WordPiece(words, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, unk_token="<unk>")
+    texts = {"clean": "b .", "corrupted": "b b", "correct": "a", "incorrect": "."}
+    message = r"correct answer 'a' is not one token: \['a'\] after clean, \['##a'\] after corrupted"
+    with pytest.raises(InputError, match=message):
+        encode_study(study(**texts), model(tokenizer))

@@ -51,6 +51,28 @@ def test_drawn_fillings_are_distinct_and_repeat(read):
     assert len(read(STUDY | {"examples": 99}).pairs) == 12  # there are no more
 
 
+def test_no_pair_comes_twice_from_one_template(read):
+    """`other` is not said: three fillings, not six; equal values of a slot make equal pairs; templates may be alike."""
+    shared = {
+        "clean": {"verb": "went"},
+        "corrupted": {"verb": "came"},
+        "correct": " home",
+        "incorrect": " in",
+    }
+    slots = {"one, other": ["Ann", "Bob", "Eve"]}
+    study = {"slots": slots, "templates": ["{one} {verb}"], **shared}
+    for examples in ({}, {"examples": 5}):
+        pairs = read(study | examples).pairs
+        assert sorted(pair.clean for pair in pairs) == ["Ann went", "Bob went", "Eve went"]
+    assert len(read(study | {"examples": 2}).pairs) == 2
+    twice = study | {"slots": {"one": ["Ann", "Bob", "Ann"]}}
+    assert [(pair.clean, pair.id) for pair in read(twice).pairs] == [
+        ("Ann went", "1-001"),
+        ("Bob went", "1-002"),
+    ]
+    assert len(read(twice | {"templates": ["{one} {verb}"] * 2}).pairs) == 4
+
+
 def test_a_template_may_state_what_the_study_leaves_open(read):
     own = {
         "group": "mine",
@@ -69,6 +91,17 @@ def test_plain_pairs_in_yaml_and_csv(read):
     assert read({"encoding": "ids", "pairs": rows}).encoding == "ids"
     pair = read("id,clean,corrupted,correct,incorrect\nx,a b,a c, d, e\n", "pairs.csv").pairs[0]
     assert (pair.id, pair.group, pair.clean, pair.correct) == ("x", "all", "a b", " d")
+
+
+def test_a_csv_of_a_spreadsheet(read):
+    """With the byte order mark that spreadsheets write; `all` may be the only group."""
+    pairs = read(
+        "\ufeffclean,corrupted,correct,incorrect,group\na b,a c, d, e,all\nb,c, d, e,\n", "pairs.csv"
+    ).pairs
+    assert [(pair.clean, pair.group) for pair in pairs] == [("a b", "all"), ("b", "all")]
+
+
+PAIR = {"clean": "a b c", "corrupted": "a c c", "correct": "d", "incorrect": "e"}
 
 
 def without(*keys):
@@ -101,6 +134,22 @@ def without(*keys):
             {"pairs": [{"clean": "a", "corrupted": "b", "correct": "c"}]},
             "pair 1: incorrect is None, expected a text",
         ),
+        *(
+            (
+                {"pairs": [PAIR | {"positions": {label: 2}}]},
+                "pair 1: positions is .* expected a mapping of labels",
+            )
+            for label in (5, None, "", " ")
+        ),
+        (
+            {"pairs": [PAIR | {"positions": {"all": 2}}]},
+            "a position is labelled 'all', which means all positions",
+        ),
+        (
+            STUDY | {"templates": ["{verb} {one:all}"]},
+            "a position is labelled 'all', which means all positions",
+        ),
+        ({"pairs": [PAIR | {"group": "b"}, PAIR]}, "pair 2: group 'all' beside others means all prompts"),
         ({"pairs": [{"clean": "a", "wrong": "b"}]}, "pair 1: unknown key 'wrong'"),
         ({"pairs": {"clean": "a"}}, "pairs: a dict, expected a list"),
     ],
@@ -116,6 +165,8 @@ def test_mistakes_in_a_csv(read, tmp_path):
         read("clean,corrupted,correct,incorrect\n", "pairs.csv")
     with pytest.raises(InputError, match="row 1: incorrect is None"):
         read("clean,corrupted,correct\na,b,c\n", "pairs.csv")
+    with pytest.raises(InputError, match="pairs.csv: pair 2: group 'all' beside others"):
+        read("clean,corrupted,correct,incorrect,group\na,b,c,d,e\nb,c,d,e,\n", "pairs.csv")
     with pytest.raises(InputError, match="no.csv: not a readable CSV file"):
         read_study(tmp_path / "no.csv")
     with pytest.raises(InputError, match="no.yaml: not a readable YAML file"):

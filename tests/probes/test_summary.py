@@ -63,6 +63,40 @@ def test_p_tests_the_change_and_q_is_over_the_places():
     assert pd.DataFrame(summarise(rows, groups, ["m"]))["p"].isna().all()
 
 
+def test_a_token_with_two_labels_counts_once_in_q():
+    """`difference` is the name's token, `last` another one: q as without `difference`, whose q is the name's."""
+    generator = np.random.default_rng(3)
+    corrupted = generator.normal(-5, 1, 10)
+    shifts = {"name": 3.0, "verb": 0.2, "last": 0.0}
+    columns = {place: corrupted + generator.normal(shift, 1, 10) for place, shift in shifts.items()}
+    groups = dict.fromkeys(map(str, range(10)), "g")
+
+    def tested(**columns):
+        rows = frame(np.stack([*columns.values()], axis=1), corrupted + 10, corrupted, columns)
+        rows["m"] = rows["logit_diff"] - rows["logit_diff_corrupted"]
+        found = pd.DataFrame(summarise(rows, groups, ["m"], tested=["m"]))
+        return found[found["group"] == "g"].set_index("place")["q"].to_dict()
+
+    alone = tested(**columns)
+    assert alone["name"] < alone["verb"] < alone["last"]
+    assert tested(**columns, difference=columns["name"]) == alone | {"difference": alone["name"]}
+    ends = {
+        "last": columns["verb"],
+        "difference": columns["verb"],
+        "name": columns["name"],
+        "verb": columns["verb"],
+    }
+    own = tested(name=columns["name"], verb=columns["verb"])
+    assert tested(**ends) == own | {"last": own["verb"], "difference": own["verb"]}
+    ends.pop("verb")
+    assert tested(**ends) == {"name": own["name"], "last": own["verb"], "difference": own["verb"]}
+    assert tested(**columns, same=columns["name"]) != alone | {
+        "same": alone["name"]
+    }  # two labels of a study's own
+    other = tested(**columns, difference=columns["name"] + 1e-9)
+    assert other["verb"] < alone["verb"]
+
+
 def test_no_interval_where_the_corruption_may_do_nothing_or_examples_are_few():
     generator = np.random.default_rng(1)
     values, noise = generator.normal(size=(8, 2)), generator.normal(size=8)

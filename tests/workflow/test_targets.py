@@ -1,5 +1,6 @@
 """What a person meets first: the list of targets, and the report of a finished run."""
 
+import json
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 STAGES = {"articles", "pairs", "differential", "circuits", "faithfulness", "evolution", "robustness"}
+OF_STUDIES = {"probes_seen_name"}
 TARGETS = STAGES | {
     "all",
     "bakeoff",
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.xdist_group("smoke")
 def test_every_target_is_listed_with_what_it_is(make_copy):
     done = make_copy("targets").snakemake("--list-target-rules", preset=None)
     listed = dict(re.findall(r"^(\w+) \((.+)\)$", done.stdout, re.M))
-    assert done.returncode == 0 and listed.keys() >= TARGETS
+    assert done.returncode == 0 and listed.keys() >= TARGETS | OF_STUDIES
     assert len(listed) == len(done.stdout.strip().splitlines())  # no rule without a description
     told = {name: text for name, text in listed.items() if text.startswith("Target: ")}
     assert told.keys() >= TARGETS and len(set(told.values())) == len(told)
@@ -36,8 +38,27 @@ def test_every_target_is_listed_with_what_it_is(make_copy):
     )
     local = re.search(r"^localrules:\n((?:    .+\n)+)", rules, re.M)
     assert (
-        local is not None and set(re.findall(r"\w+", local[1])) == told.keys()
+        local is not None and {*re.findall(r"\w+", local[1])} == told.keys() - OF_STUDIES
     )  # nothing of them goes to a cluster
+
+
+def test_every_study_is_a_target(make_copy):
+    """By its name with underscores, of its own figures alone; two of one name are refused."""
+    shared = {"file": "config/studies/seen-name.yaml", "models": ["small"], "checkpoints": ["base"]}
+    copy = make_copy("studies")
+
+    def planned(**studies):
+        config = json.dumps({"studies": studies})
+        return copy.snakemake("-n", "probes_two_b", "--config", f"probes={config}", preset=None)
+
+    done = planned(**{"one-a": shared, "two-b": shared})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "/two-b/heads.png" in done.stdout and "/one-a/" not in done.stdout
+    twice = planned(**{"two.b": shared, "two-b": shared})
+    assert twice.returncode != 0
+    assert (
+        "config: probes.studies.two.b: 'two-b' is as a target probes_two_b too" in twice.stdout + twice.stderr
+    )
 
 
 def test_targets_of_the_readme_are_targets():

@@ -246,12 +246,20 @@ rule draw_cross_pairs:
 rule probes:
     """Target: every study's tables and figures, and cross-model patches where a study reads base and last checkpoint."""
     input:
-        [
-            f"{DRAWN}/{figure}.png".format(**cell)
-            for cell in PROBED
-            for figure in PROBE_FIGURES
-        ],
-        [f"{DRAWN}/interactive.html".format(**cell) for cell in PROBED],
+        study_figures(STUDIES),
         rules.judge_probe_claims.output,
-        [f"{DRAWN_CROSS}/{{study}}.png".format(**cell) for cell in CROSSED],
         cells(f"{DRAWN_CROSS}-pairs.png", CROSSED_RUNS),
+
+
+for study in STUDIES:
+
+    rule:
+        name:
+            study_target(study)
+        input:
+            study_figures([study]),
+        localrule: True
+
+    # the text inside a rule is a constant
+    made = workflow.get_rule(study_target(study))
+    made.docstring = f"Target: {study}, of the probes' studies."

@@ -70,8 +70,18 @@ def check_study(study):
                 problem = (
                     f"layers: {layer} is out of range, {model} has {there}, from 0"
                 )
+    for other in STUDIES:
+        if other != study and study_target(other) == study_target(study):
+            raise WorkflowError(
+                f"config: {key}: {other!r} is as a target {study_target(study)} too"
+            )
     if problem:
         raise WorkflowError(f"config: {key}.{problem}")
+
+
+def study_target(study):
+    """A study's name as a target: a rule's name has no hyphens and points."""
+    return f"probes_{re.sub('[-.]', '_', study)}"
 
 
 for study in STUDIES:
@@ -90,6 +100,20 @@ CROSSED = [
     if {"base", last(model)} <= set(study_checkpoints(study, model))
 ]
 CROSSED_RUNS = list(dict.fromkeys((cell["model"], cell["dataset"]) for cell in CROSSED))
+
+
+def study_figures(studies):
+    """The figures and pages of those studies."""
+    own = [cell for cell in PROBED if cell["study"] in studies]
+    return [
+        *(f"{DRAWN}/{name}.png".format(**c) for c in own for name in PROBE_FIGURES),
+        *(f"{DRAWN}/interactive.html".format(**cell) for cell in own),
+        *(
+            f"{DRAWN_CROSS}/{{study}}.png".format(**cell)
+            for cell in CROSSED
+            if cell["study"] in studies
+        ),
+    ]
 
 
 def probing(*keys, of_study):

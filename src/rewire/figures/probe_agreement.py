@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from rewire.figures.frames import read_frame
 from rewire.figures.panels import bars, legend, no_data, reference_line
 from rewire.figures.probe_tables import row_axis
-from rewire.figures.style import BLUE, GREY, ORANGE, blank, save, themed
+from rewire.figures.style import BLUE, GREY, ORANGE, PURPLE, blank, save, themed
 
 COLUMNS = (
     "sites",
@@ -37,11 +37,12 @@ PANELS = {  # family and site -> title
     ("attribution", "direct:head"): "Heads, direct attribution",
     ("attribution", "direct:mlp"): "MLPs, direct attribution",
 }
-VERDICTS = {"agree": BLUE, "differ": ORANGE, "open": GREY}
+VERDICTS = {"agree": BLUE, "differ": ORANGE, "open": GREY, "untested": PURPLE}
 MEANING = {
     "agree": "leads in every group,\nno firm difference",
     "differ": "groups differ (q < .05)",
     "open": "leads in some groups,\nno firm difference",
+    "untested": "too few prompts,\nor none with a spread",
 }
 ROWS = 8  # parts a panel
 

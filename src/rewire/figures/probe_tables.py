@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable
 
 import pandas as pd
@@ -28,6 +29,7 @@ HEADS = {
 RUNS = {"clean": BLUE, "corrupted": ORANGE}
 SHARE = "share of logit difference recovered"
 MARKS = {"Ġ": "␣", "▁": "␣", "Ċ": "⏎"}  # how tokenizers spell a space and a line's end
+BLANKS = {" ": "␣", "\n": "⏎", "\t": "⇥"}  # the same in a text
 
 
 def choose(
@@ -45,8 +47,31 @@ def strongest(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     return found.reindex(found["value"].abs().sort_values(ascending=False, kind="stable").index)[:count]
 
 
+def byte_alphabet() -> dict[str, int]:
+    """The characters by which tokenizers of bytes spell them, as GPT-2's: one that prints is itself, others follow 255."""
+    prints = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in prints]
+    return {chr(byte): byte for byte in prints} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+
+
+BYTES = byte_alphabet()
+
+
+def read_bytes(token: str) -> str:
+    """The text, its spaces visible, of a token that is spelled in bytes; what can be no part of UTF-8 in bytes is text already."""
+    if token.isascii() or not all(character in BYTES for character in token):
+        return token
+    spelled = bytes(BYTES[character] for character in token)
+    try:  # the rest of a character may come first, and the last one be cut
+        codecs.getincrementaldecoder("utf-8")().decode(spelled.lstrip(bytes(range(0x80, 0xC0))))
+    except UnicodeDecodeError:
+        return token
+    return "".join(BLANKS.get(character, character) for character in spelled.decode(errors="replace"))
+
+
 def shown(token: str) -> str:
-    """A token with its space visible."""
+    """A token with its space visible, and read as text where it is spelled in bytes; a part of a character is �."""
+    token = read_bytes(token)
     for mark, sign in MARKS.items():
         token = token.replace(mark, sign)
     return token

@@ -20,6 +20,9 @@ LEADING = (
     3  # places of a site that lead in a group: those of largest |value|, a quarter of the site's at most
 )
 SIGNIFICANT = 0.05
+ROUNDING = (
+    1e-6  # errors and differences below it, of values above 1 relative to them, are those of arithmetic
+)
 NORMAL = 2 * stats.norm.ppf(0.975)  # standard errors in a 95 % interval
 SCHEMA = schema(
     measure="string",
@@ -92,9 +95,14 @@ def standard_errors(profile: Profile) -> tuple[Array, Array]:
 def welch(values: Array, errors: Array, n: Array) -> Array:
     """p [places] that the groups' means [groups, places] are one: Welch's analysis of variance (1951).
 
-    ``errors``: their standard errors; ``n``: prompts. NaN where a group has no error, or fewer than MINIMUM prompts.
+    ``errors``: their standard errors; ``n``: prompts. An error below ROUNDING is 0: p is 1 where all are and the means
+    agree, and one beside larger ones counts as ROUNDING. NaN where a group has no error, or fewer than MINIMUM prompts,
+    or where means without errors differ.
     """
     count = len(values)
+    tolerance = ROUNDING * np.maximum(1, np.abs(values))
+    exact = errors < tolerance
+    errors = np.where(exact, tolerance, errors)
     with np.errstate(invalid="ignore", divide="ignore"):
         weight = errors**-2.0
         share = weight / weight.sum(axis=0)
@@ -103,12 +111,15 @@ def welch(values: Array, errors: Array, n: Array) -> Array:
         between = (weight * (values - centre) ** 2).sum(axis=0) / (count - 1)
         statistic = between / (1 + 2 * (count - 2) / (count**2 - 1) * unequal)
         p = stats.f.sf(statistic, count - 1, (count**2 - 1) / (3 * unequal))
-    known = (np.isfinite(errors) & (errors > 0) & (n >= MINIMUM)).all(axis=0)
-    return np.where(known, p, np.nan)
+    same = exact.all(axis=0) & (np.ptp(values, axis=0) <= tolerance.max(axis=0))
+    known = (np.isfinite(errors) & (n >= MINIMUM)).all(axis=0) & (same | ~exact.all(axis=0))
+    return np.where(known, np.where(same, 1.0, p), np.nan)
 
 
 def verdict(leads: int, groups: int, q: float) -> str:
-    """``agree``: leads everywhere and no firm difference in size; ``differ``: a firm one; ``open``: neither."""
+    """``agree``: leads everywhere and no firm difference in size; ``differ``: a firm one; ``open``: neither; ``untested``: no q."""
+    if not np.isfinite(q):
+        return "untested"
     if q < SIGNIFICANT:
         return "differ"
     return "agree" if leads == groups else "open"

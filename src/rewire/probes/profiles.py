@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from rewire.probes.summary import ALL
+from rewire.probes.studies import ALL, FIRST, LAST
 
 NONE = -1  # layer, head or neuron of a place that has none
 PLACE = ("site", "layer", "head", "neuron", "place")
@@ -54,7 +54,7 @@ def profiles(summary: pd.DataFrame, neurons: pd.DataFrame, readings: pd.DataFram
     shares = summary[summary["measure"] == RECOVERED]
     for family, (sites, whole) in PATCHED.items():
         own = shares[shares["site"].isin(sites) & (shares["place"].isna() == whole)]
-        yield Profile(family, RECOVERED, places(own))
+        yield Profile(family, RECOVERED, places(own) if whole else distinct(places(own)))
     ends = {f"{RECOVERED}{end}": name for end, name in (("", "value"), ("_low", "low"), ("_high", "high"))}
     yield Profile("neurons", RECOVERED, places(neurons.rename(columns=ends).assign(site="neuron")))
     written = readings[readings["site"].isin(ATTRIBUTED) & (readings["measure"] == WRITTEN)]
@@ -66,3 +66,13 @@ def places(rows: pd.DataFrame) -> pd.DataFrame:
     own = rows[rows["group"] != ALL].reindex(columns=list(COLUMNS))
     numbers = {name: own[name].fillna(NONE).astype("int64") for name in ("layer", "head", "neuron")}
     return own.assign(**numbers, place=own["place"].astype(object).where(own["place"].notna(), ""))
+
+
+def distinct(rows: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS without ``difference`` and ``last`` where they are another label's tokens: equal at every layer in every group."""
+    wide = rows.pivot(index="place", columns=["group", "site", "layer"], values=["value", "n"])
+    for label in (FIRST, LAST):
+        others = wide.drop(index=label, errors="ignore")
+        if label in wide.index and any(row.equals(wide.loc[label]) for _, row in others.iterrows()):
+            wide = others
+    return rows[rows["place"].isin(wide.index)]

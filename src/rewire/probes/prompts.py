@@ -1,7 +1,8 @@
 """Prompt pairs as tokens, checked against the model's own tokenizer.
 
 A text is encoded as in ``rewire.token_strings``: alone, after bos where the tokenizer puts one before every text by
-itself. The answer is read after the last token.
+itself. The answer is read after the last token, and is what its text adds to the prompt's tokens: alone, a tokenizer may
+put a space before it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ from torch import Tensor
 
 from rewire.errors import InputError
 from rewire.models import Model
-from rewire.probes.studies import SIDES, PromptPair, Study
+from rewire.probes.studies import FIRST, LAST, SIDES, PromptPair, Study
 from rewire.token_strings import beginning, pieces
-
-FIRST, LAST = "difference", "last"  # labels that every prompt has: the first token that differs, and the last
 
 
 @dataclass(frozen=True)
@@ -73,8 +72,8 @@ class Prompts:
 def encode_study(study: Study, model: Model) -> Prompts:
     """The study's pairs as tokens of ``model``.
 
-    Errors: InputError that names the file and the pair: unequal token counts (with both tokenisations), an answer that is
-    not one token or not in the vocabulary, equal texts, a label at different tokens, a prompt beyond the context,
+    Errors: InputError that names the file and the pair: unequal token counts (with both tokenisations), an answer that does
+    not add one token to the prompt's, the same to both, or is not in the vocabulary, equal texts, a label at different tokens, a prompt beyond the context,
     no tokenizer.
     """
     if study.encoding != "ids" and model.tokenizer is None:
@@ -143,9 +142,28 @@ class Encoder:
             )
         return int(piece)
 
-    def answer(self, where: str, text: str) -> int:
-        """The one token of an answer. Errors: InputError if it is none, several, or the unknown token."""
-        ids, _ = self.encode(where, text)
+    def answer(self, where: str, text: str, prompts: dict[str, tuple[str, list[int]]]) -> int:
+        """The one token of an answer after both ``prompts`` (side -> text, ids).
+
+        Errors: InputError if it is none, several, the unknown token, another one after each, or changes the prompt's own.
+        """
+        found = {side: self._added(where, text, side, *prompt) for side, prompt in prompts.items()}
+        if len({*found.values()}) > 1:
+            told = ", ".join(f"{self.spell([found[side]])} after {side}" for side in found)
+            raise InputError(f"{where} {text!r} is not one token: {told}")
+        return found[SIDES[0]]
+
+    def _added(self, where: str, text: str, side: str, prompt: str, before: list[int]) -> int:
+        """The token that an answer adds to one prompt, or, of token strings and ids, that it is."""
+        if self.encoding == "text":
+            whole, _ = self.encode(where, prompt + text)
+            if whole[: len(before)] != before:
+                raise InputError(
+                    f"{where} {text!r} changes the tokens of {side} {self.spell(before)} to {self.spell(whole)}"
+                )
+            ids = whole[len(before) :]
+        else:
+            ids, _ = self.encode(where, text)
         if len(ids) != 1:
             raise InputError(f"{where} {text!r} is {len(ids)} tokens {self.spell(ids)}, expected one")
         if self.encoding == "text" and ids[0] == self.unknown and text != self.tokenizer.unk_token:
@@ -172,8 +190,9 @@ def encode_pair(where: str, pair: PromptPair, encoder: Encoder) -> dict[str, Any
         raise InputError(f"{where}: clean and corrupted are the same tokens {encoder.spell(clean)}")
     if max(*clean, *corrupted) >= encoder.words:
         raise InputError(f"{where}: token {max(*clean, *corrupted)}, the model has {encoder.words}")
+    prompts = {side: (getattr(pair, side), encoded[side][0]) for side in SIDES}
     answers = {
-        name: encoder.answer(f"{where}: {name} answer", getattr(pair, name))
+        name: encoder.answer(f"{where}: {name} answer", getattr(pair, name), prompts)
         for name in ("correct", "incorrect")
     }
     if answers["correct"] == answers["incorrect"]:

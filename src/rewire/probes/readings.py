@@ -19,7 +19,7 @@ from rewire.probes.direct import NONE, attribute_logits, logit_lens
 from rewire.probes.heads import Head, check_heads
 from rewire.probes.pair_runs import Batch, batches
 from rewire.probes.patterns import patterns
-from rewire.probes.prompts import LAST, Prompts
+from rewire.probes.prompts import Prompts
 from rewire.tables import schema
 
 DIRECT = schema(
@@ -138,11 +138,14 @@ class Readings:
             numbers = batch.index[rows].tolist()
             frame["token"] = [spelled[n][p] for n, p in zip(numbers, position.tolist(), strict=True)]
             self.frames["outputs"].append(frame)
-            if label != LAST:  # a head that looks at the last token makes no skip
+            skips = rows[
+                position < batch.clean.shape[1] - 1
+            ]  # a head that looks at the last token makes no skip
+            if len(skips):
                 value = readings_of_heads.skip_trigram(batch.clean, (layer, head), at, batch.answers)
                 place = {"baseline": "skip-trigram", **place}
                 self.frames["baselines"].append(
-                    self._frame(batch, [place], value[:, None], ANSWER_COLUMNS, rows)
+                    self._frame(batch, [place], value[:, None], ANSWER_COLUMNS, skips)
                 )
 
     def _add_baselines(self, batch: Batch) -> None:

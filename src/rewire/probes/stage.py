@@ -13,8 +13,8 @@ from rewire.errors import InputError
 from rewire.models import Model, load
 from rewire.pairs import read_pairs
 from rewire.probes import cross_model, grid, neuron_tables, patterns, readings, summary
-from rewire.probes.prompts import FIRST, LAST, Prompts, encode_study
-from rewire.probes.studies import read_study
+from rewire.probes.prompts import Prompts, encode_study
+from rewire.probes.studies import FIRST, LAST, read_study
 from rewire.tables import read_table, write_table
 
 READINGS = {

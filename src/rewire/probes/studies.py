@@ -29,6 +29,8 @@ ANSWERS = ("correct", "incorrect")
 SIDES = ("clean", "corrupted")
 SHARED = ("group", *SIDES, *ANSWERS)  # keys of a study that a template may state for itself
 KEYS = {"about", "encoding", "slots", "examples", "seed", "templates", "pairs", *SHARED}
+ALL = "all"  # the group of all prompts, and all positions together
+FIRST, LAST = "difference", "last"  # labels that every prompt has: the first token that differs, and the last
 MOST = 10_000  # pairs of a study that does not say how many examples to draw
 
 Slots = Mapping[str, Any]  # slot -> text, or part -> text
@@ -73,7 +75,9 @@ def read_study(path: str | Path) -> Study:
     Errors: InputError that names the file and the template, slot, row or key at fault.
     """
     if Path(path).suffix == ".csv":
-        return Study(str(path), "text", read_csv(path))
+        study = Study(str(path), "text", read_csv(path))
+        check_names(study)
+        return study
     try:
         written = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (
@@ -97,13 +101,29 @@ def read_study(path: str | Path) -> Study:
     ]
     if not pairs:
         raise InputError(f"{path}: the study is empty: it has neither templates nor pairs")
-    return Study(str(path), encoding, pairs, as_text(f"{path}: about", written.get("about", "")))
+    study = Study(str(path), encoding, pairs, as_text(f"{path}: about", written.get("about", "")))
+    check_names(study)
+    return study
+
+
+def check_names(study: Study) -> None:
+    """InputError for a label, or a group beside others, of the name that stands for all positions and all prompts."""
+    if ALL in study.labels:
+        raise InputError(
+            f"{study.source}: a position is labelled {ALL!r}, which means all positions; name it otherwise"
+        )
+    groups = [pair.group for pair in study.pairs]
+    if ALL in groups and len(set(groups)) > 1:
+        raise InputError(
+            f"{study.source}: pair {study.pairs[groups.index(ALL)].id}: group {ALL!r} beside others means all prompts; "
+            "give it another, or none to any"
+        )
 
 
 def read_csv(path: str | Path) -> list[PromptPair]:
     """Pairs of a table with the columns clean, corrupted, correct, incorrect, and maybe id and group."""
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
+        with Path(path).open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not a readable CSV file: {error}") from error
@@ -126,13 +146,15 @@ def plain_pairs(where: str, rows: Any) -> list[PromptPair]:
             as_text(f"{here}: {key}", row.get(key)) for key in (*SIDES, *ANSWERS)
         )
         positions = row.get("positions") or {}
-        if not isinstance(positions, dict) or not all(type(at) is int for at in positions.values()):
+        if not isinstance(positions, dict) or not all(
+            isinstance(label, str) and label.strip() and type(at) is int for label, at in positions.items()
+        ):
             raise InputError(
                 f"{here}: positions is {short(positions)}, expected a mapping of labels to token numbers"
             )
         name, group = (
             as_text(f"{here}: {key}", row.get(key) or default)
-            for key, default in (("id", number), ("group", "all"))
+            for key, default in (("id", number), ("group", ALL))
         )
         pair = PromptPair(name, group, 0, clean, corrupted, correct, incorrect, positions=positions)
         pairs.append(pair)
@@ -140,12 +162,12 @@ def plain_pairs(where: str, rows: Any) -> list[PromptPair]:
 
 
 def from_templates(source: str, written: Mapping[str, Any]) -> list[PromptPair]:
-    """Every template with every filling of its slots, or with ``examples`` drawn ones."""
+    """Every template with every filling of its slots, or with ``examples`` drawn ones; of a template's equal pairs the first."""
     templates = written.get("templates") or []
     if not isinstance(templates, list):
         raise InputError(f"{source}: templates is a {type(templates).__name__}, expected a list")
     slots = read_slots(source, written.get("slots") or {})
-    pairs = []
+    pairs: list[PromptPair] = []
     for number, template in enumerate(templates, start=1):
         here = f"{source}: template {number}"
         own = {"text": template} if isinstance(template, str) else template
@@ -154,11 +176,22 @@ def from_templates(source: str, written: Mapping[str, Any]) -> list[PromptPair]:
         check_keys(here, own, {"text", *SHARED})
         whole = {key: written[key] for key in SHARED if key in written} | own
         used = used_slots(here, whole, slots)
-        chosen = {names: values for names, values in slots.items() if used & set(names)}
+        chosen = slots_used(used, slots)
         fillings = drawn_fillings(here, chosen, written.get("examples"), written.get("seed", 0), number)
+        found: dict[tuple[str, ...], PromptPair] = {}
         for count, filling in enumerate(fillings, start=1):
-            pairs.append(fill_pair(here, f"{number}-{count:03d}", number, whole, filling))
+            pair = fill_pair(here, f"{number}-{count:03d}", number, whole, filling)
+            found.setdefault((pair.clean, pair.corrupted, pair.correct, pair.incorrect), pair)
+        pairs += found.values()
     return pairs
+
+
+def slots_used(
+    used: set[str], slots: Mapping[tuple[str, ...], list[Any]]
+) -> dict[tuple[str, ...], list[Any]]:
+    """The lists with the names that a template uses: other names of a list would only make the same pairs again."""
+    kept = {tuple(name for name in names if name in used): values for names, values in slots.items()}
+    return {names: values for names, values in kept.items() if names}
 
 
 def read_slots(source: str, written: Any) -> dict[tuple[str, ...], list[Any]]:
@@ -251,7 +284,7 @@ def fill_pair(here: str, name: str, number: int, template: Mapping[str, Any], sl
         values = {**slots, **{slot: fill_text(here, text, slots)[0] for slot, text in fill.items()}}
         texts[side], ends[side] = fill_text(here, template["text"], values)
     correct, incorrect = (fill_text(here, template[key], slots)[0] for key in ANSWERS)
-    group = fill_text(here, template.get("group", "all"), slots)[0]
+    group = fill_text(here, template.get("group", ALL), slots)[0]
     both = {label: (end, ends["corrupted"][label]) for label, end in ends["clean"].items()}
     return PromptPair(name, group, number, texts["clean"], texts["corrupted"], correct, incorrect, ends=both)
 

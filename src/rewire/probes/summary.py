@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from rewire.faithfulness.measures import normalised_interval
 from rewire.faithfulness.resamples import Resamples
+from rewire.probes.studies import ALL, FIRST, LAST
 from rewire.statistics import Array, benjamini_hochberg, paired_permutation
 from rewire.tables import schema
 
-ALL = "all"  # the group of all prompts
 SCHEMA = schema(
     group="string",
     run="string",
@@ -108,15 +108,40 @@ def group_rows(
 
 
 def with_q(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One group's rows with q: the places of one measure of one site of a run are a family."""
+    """One group's rows with q: the places of one measure of one site of a run are a family, a token with two labels once."""
+    twin = twins(rows)
     families: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        families.setdefault((row.get("run"), row["site"], row["measure"]), []).append(row)
+        if row.get("place") not in twin:
+            families.setdefault((row.get("run"), row["site"], row["measure"]), []).append(row)
     for family in families.values():
         found = benjamini_hochberg([np.nan if row["p"] is None else row["p"] for row in family])
         for row, q in zip(family, found, strict=True):
             row["q"] = float(q) if np.isfinite(q) else None
+    own = {(row.get("place"), *inside(row)): row for row in rows}
+    for row in rows:
+        if row.get("place") in twin:
+            row["q"] = own[twin[row["place"]], *inside(row)]["q"]
     return rows
+
+
+def inside(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a row is of, but for its label."""
+    return tuple(row.get(name) for name in ("run", "site", "layer", "head", "measure"))
+
+
+def twins(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """``difference`` and ``last`` of one group's rows -> another label that has all their numbers: one token, two labels."""
+    numbers: dict[Any, dict[tuple[Any, ...], tuple[Any, ...]]] = {}
+    for row in rows:
+        found = tuple(row.get(name) for name in ("value", "low", "high", "n", "p"))
+        numbers.setdefault(row.get("place"), {})[inside(row)] = found
+    same: dict[str, str] = {}
+    for label in (FIRST, LAST):
+        for other in sorted(numbers, key=lambda name: name == LAST):  # the study's own labels before
+            if other not in (None, label, *same) and numbers[other] == numbers.get(label):
+                same.setdefault(label, other)
+    return same
 
 
 def recovered(means: Mapping[str, Array], resamples: Resamples) -> Array:
