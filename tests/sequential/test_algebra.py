@@ -174,5 +174,5 @@ def test_a_curve_grows_to_the_whole_graph(world, tmp_path):
 def test_scores_without_a_circuit_are_named(world, tmp_path):
     alone = tmp_path / "scores.safetensors"
     write_scores(read_scores(world[2]["add"])[0], None, alone)
-    with pytest.raises(InputError, match="scores.safetensors: scores alone, without a circuit"):
+    with pytest.raises(InputError, match="scores.safetensors: scores without a circuit"):
         written(world, tmp_path, add=alone)
