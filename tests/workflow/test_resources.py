@@ -82,7 +82,7 @@ def test_probes_ask_for_what_they_use(probed):
     jobs = [job for job in planned_jobs(probed, "probes", presets=[SMOKE]) if "/probes/" in job["log"]]
     for job in jobs:
         assert {"mem_mb", "runtime", "gpu"} <= set(job), job
-    assert len(check(probed, jobs)) == 13
+    assert len(check(probed, jobs)) == 18
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,10 @@ class _TokenMeanTrainer(Trainer):
 
     def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         """Of several adapters transformers goes on to train the first alone; here the same ones as before."""
+        from peft import PeftModel
+
         trained: Any = self.model
-        several = getattr(trained, "active_adapters", [])
+        several = trained.active_adapters if isinstance(trained, PeftModel) else []
         wanted = {name for name, parameter in trained.named_parameters() if parameter.requires_grad}
         super()._load_from_checkpoint(*args, **kwargs)
         if len(several) > 1:
