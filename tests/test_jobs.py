@@ -115,6 +115,18 @@ def test_the_log_says_what_was_no_work(tmp_path: Path, end: str) -> None:
     assert 0.3 <= importing <= float(done.stdout.split()[0]) + 0.01
 
 
+def test_the_garbage_collector_rests_while_modules_are_imported_and_then_alone(tmp_path: Path) -> None:
+    (tmp_path / "resting.py").write_text("import gc\nwhile_imported = gc.isenabled()\n")
+    (tmp_path / "broken.py").write_text("raise ImportError\n")
+    body = (
+        "import gc, resting\nprint(resting.while_imported, gc.isenabled())\n"
+        "try: import broken\nexcept ImportError: print(gc.isenabled())\n"
+        "gc.disable()\nimport colorsys\nprint(gc.isenabled())"
+    )
+    done, _ = run(tmp_path, body)
+    assert done.stdout.split() == ["False", "True", "True", "False", "after"]
+
+
 def test_the_log_names_the_cluster_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("JOB_ID", "12"), ("JOB_PARTITION", "gpu")):
         monkeypatch.setenv(f"SLURM_{name}", value)
