@@ -127,6 +127,12 @@ def test_the_garbage_collector_rests_while_modules_are_imported_and_then_alone(t
     assert done.stdout.split() == ["False", "True", "True", "False", "after"]
 
 
+def test_what_is_left_at_the_end_is_not_searched_for_garbage(tmp_path: Path) -> None:
+    body = "import atexit, gc\nkept = [[] for _ in range(100)]\natexit.register(lambda: print(gc.get_freeze_count() >= 100))"
+    done, _ = run(tmp_path, body)
+    assert done.stdout.split() == ["after", "True"]
+
+
 def test_the_log_names_the_cluster_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("JOB_ID", "12"), ("JOB_PARTITION", "gpu")):
         monkeypatch.setenv(f"SLURM_{name}", value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import sys
@@ -59,6 +60,8 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
         work = time.perf_counter() - start - imports.seconds
         messages.info("%.2f s starting, %.2f s importing, %.2f s working", started, imports.seconds, work)
         messages.info("peak memory %d MB", peak_memory() // 10**6)  # as ``mem_mb`` counts
+        # the process ends here, and its memory with it: looking through all of torch for garbage takes over a second
+        gc.freeze()
 
 
 def end(message: str) -> NoReturn:
