@@ -1,5 +1,6 @@
 """The repository holds together: lock and environment, config and schema, scripts and rules."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def lock() -> dict[str, str]:
@@ -94,3 +96,17 @@ def test_files_named_in_the_readme_exist():
     named = re.findall(r"(?:config|docs|workflow|profiles|src|benchmarks|envs|tests)/[\w./-]+\.\w+", text)
     assert len(named) > 5
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_digest_of_a_rule_s_code_sees_every_import():
+    """The workflow finds imports by their words; what Python itself reads out of the same files."""
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    pattern = re.compile(re.search(r'^IMPORT = .*?r"(.*?)",', text, re.S | re.M)[1], re.M)
+    for path in [*ROOT.glob("src/rewire/**/*.py"), *ROOT.glob("workflow/scripts/*.py")]:
+        statements = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, IMPORTS)]
+        names = {(getattr(node, "module", ""), alias.name) for node in statements for alias in node.names}
+        ours = {(package, name) for package, name in names if f"{package}{name}".startswith("rewire")}
+        found = pattern.findall(path.read_text())
+        read = {(package, name) for package, members, _ in found for name in re.findall(r"\w+", members)}
+        read |= {("", name) for _, _, modules in found for name in re.findall(r"[\w.]+", modules)}
+        assert ours <= read, f"{path}: {ours - read}"

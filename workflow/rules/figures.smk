@@ -479,7 +479,7 @@ rule draw_claims:
 rule figures:
     """Target: every figure."""
     input:
-        [
+        lambda wildcards: [
             f"results/figures/{m}/{d}/{name}.png"
             for m, d in RUNS
             for name in figures_of(m, d, FIGURES)

@@ -120,11 +120,14 @@ def size(model):
     return size_of(read_json(cached_config(entry["id"])))
 
 
+HERE = bool(shutil.which("nvidia-smi"))  # a GPU, on this machine
+
+
 def gpu(wildcards):
     """One GPU a job on a cluster or where there is one; none on a machine without, so that jobs run side by side."""
     executor = workflow.executor_plugin
     local = executor is None or executor.common_settings.local_exec
-    return 1 if not local or shutil.which("nvidia-smi") else 0
+    return int(HERE or not local)
 
 
 def asked(memory, work=lambda wildcards: 0, minutes=STARTING, **others):
