@@ -7,6 +7,7 @@ from typing import Any
 
 from rewire.sequential.declared import Run, runs
 from rewire.sequential.stage import Measured, measure_run, measure_second_stage
+from rewire.sequential.tables import EVOLUTION
 from rewire.sequential.tasks.table import write_task
 from rewire.sequential.training import kept_steps, train_stage
 
@@ -55,6 +56,8 @@ def section(**changes: Any) -> dict[str, Any]:
         "examples": 8,
         "random": 20,
         "resamples": 50,
+        "alpha": 0.05,
+        "controls": {"same_model": 5, "rewired": 5},
         "learned": 0.0,
     } | changes  # fmt: skip
 
@@ -99,9 +102,8 @@ class World:
         return self.trained(run.tasks[0]) / f"step-{self.settings['training']['steps']:06d}"
 
     def outputs(self, name: str) -> dict[str, Path]:
-        files = {
-            key: self.folder / name / f"{key}.parquet" for key in ("measures", "changes", "cross", "overlaps")
-        }
+        tables = ("measures", *EVOLUTION, "cross", "overlaps")
+        files = {key: self.folder / name / f"{key}.parquet" for key in tables}
         return files | {"circuits": self.folder / name / "circuits"}
 
     def measured(self, name: str) -> dict[str, Path]:

@@ -73,9 +73,10 @@ OF_MODEL = "results/sequential/{model}"
 TASK_SPLIT = f"{OF_MODEL}/tasks/{{task}}/{{split}}.parquet"
 OF_RUN = f"{OF_MODEL}/{{run}}"
 RUN_LOG = "logs/sequential/{model}/{run}"
-MEASURED = ("measures", "changes")
+EVOLVED = ("changes", "turnover", "layers", "edge_centric")
+MEASURED = ("measures", *EVOLVED)
 OF_SECOND = (*MEASURED, "cross", "overlaps")
-TOGETHER = ("checkpoints", "changes", "pairs")
+TOGETHER = ("checkpoints", *EVOLVED, "pairs")
 JUDGED_ON = {name: name for name in (*TOGETHER, *ANALYSES)} | CURVES
 
 
@@ -123,13 +124,17 @@ def described_run(wildcards):
     return {"kind": run.kind, "tasks": list(run.tasks), "variant": run.variant}
 
 
-def measuring(*more):
-    """The settings that a measurement reads."""
+def measuring_circuits():
+    """The settings that a measurement without change reads."""
     circuits = section("circuits", "method", "steps", "grid", "metric", "batch_tokens")
-    own = section(
-        "sequential", "fraction", "examples", "random", "resamples", "seed", *more
-    )
+    own = section("sequential", "fraction", "examples", "random", "seed")
     return ordered(own | {"circuits": circuits})
+
+
+def measuring():
+    """The settings that a measurement of checkpoints reads."""
+    evolved = section("sequential", "resamples", "alpha", "controls")
+    return ordered(measuring_circuits() | evolved)
 
 
 def longest(model):
