@@ -12,8 +12,8 @@ from rewire.errors import InputError
 from rewire.models import load
 from rewire.sequential.evolution import seed_of
 from rewire.sequential.measures import circuit_columns, model_columns, read_task
-from rewire.sequential.stage import measure_second_stage
-from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS
+from rewire.sequential.stage import measure_run, measure_second_stage
+from rewire.sequential.tables import CHANGES, CROSS, EVOLUTION, MEASURES, OVERLAPS
 from rewire.tables import read_table
 
 OF_RUN = {"run", "kind", "variant", "first", "second", "tasks", "step", "checkpoint"}
@@ -51,7 +51,20 @@ def test_a_multi_task_run_is_measured_on_each_of_its_tasks(world):
         ("multi", None, ("add", "max"))
     }
     base = rows(world.measured("add")["measures"])[0]
-    assert same(found[0], base)  # both start from the base
+    assert same(found[0], base)  # both start from the base, which is measured once
+    circuits = world.outputs("add+max")["circuits"]
+    assert sorted(path.name for path in circuits.glob("*/step-000000.safetensors")) == []
+    turnover = by_comparison(world.outputs("add+max")["turnover"])
+    assert ("max", "step-000002", "base") in turnover
+
+
+def test_a_multi_task_run_that_measures_the_base_itself_finds_the_same(world, tmp_path):
+    run, files = world.runs["add+max"], world.measured("add+max")
+    tasks = {task: [world.tables(task)[split] for split in ("validation", "test")] for task in run.tasks}
+    outputs = {name: tmp_path / name for name in files}
+    measure_run(run, world.base, world.trained("add+max"), [2, 4], tasks, world.settings, outputs)
+    for name in ("measures", *EVOLUTION):
+        assert repr(rows(outputs[name])) == repr(rows(files[name])), name  # NaN like NaN
 
 
 def test_tasks_with_different_numbers_of_rows_are_refused_before_anything_is_measured(world, tmp_path):

@@ -115,12 +115,15 @@ class World:
             }
             place = run, self.start(run), self.trained(name), kept_steps(self.settings), tasks
             if run.second is None:
-                measure_run(*place, self.settings, files)
+                together = {task: self.single(task, 0) for task in run.tasks if len(run.tasks) > 1}
+                measure_run(*place, self.settings, files, together)
             else:
                 singles = (self.single(task) for task in run.tasks)
                 measure_second_stage(*place, *singles, self.settings, files)
         return files
 
-    def single(self, task: str) -> Measured:
+    def single(self, task: str, step: int | None = None) -> Measured:
+        """A task's single run at its last step, or another one."""
         files = self.measured(task)
-        return Measured(files["measures"], files["circuits"], self.settings["training"]["steps"])
+        last = self.settings["training"]["steps"]
+        return Measured(files["measures"], files["circuits"], last if step is None else step)

@@ -100,6 +100,17 @@ def of_single(pattern, which):
     return path
 
 
+def of_each_alone(pattern):
+    """Input function: ``pattern`` of the single run of each task that the wildcards' run trains together; else none."""
+
+    def paths(wildcards):
+        run = TRAININGS[wildcards.run]
+        tasks = run.tasks if run.kind == MULTI else ()
+        return expand(pattern, model=wildcards.model, run=tasks)
+
+    return paths
+
+
 def variant_of(wildcards):
     """How the second stage of the wildcards' run is trained."""
     declared = SECTION["variants"][TRAININGS[wildcards.run].variant]
@@ -347,6 +358,8 @@ rule measure_task:
         checkpoints=f"{OF_RUN}/checkpoints",
         validation=task_tables("validation", lambda run: run.tasks),
         test=task_tables("test", lambda run: run.tasks),
+        alone=of_each_alone(f"{OF_RUN}/measures.parquet"),
+        alone_circuits=of_each_alone(f"{OF_RUN}/circuits"),
     output:
         **{name: f"{OF_RUN}/{name}.parquet" for name in MEASURED},
         circuits=directory(f"{OF_RUN}/circuits"),

@@ -37,14 +37,14 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What the measurement of a single run left behind: its table, its folder of circuits, and its last step."""
+    """What the measurement of a single run left behind at one ``step``: its table, and its folder of circuits."""
 
     table: str | Path
     circuits: str | Path
     step: int
 
     def row(self, task: str) -> dict[str, Any]:
-        """Of the last checkpoint. Errors: InputError that names the table without such a row."""
+        """Of that checkpoint. Errors: InputError that names the table without such a row."""
         for row in read_table(self.table, MEASURES.names).to_pylist():
             if (row["task"], row["step"]) == (task, self.step):
                 return row
@@ -97,7 +97,7 @@ class Measurement:
         self.rows.append(row)
 
     def take(self, measured: Measured, task: str, step: int) -> None:
-        """The same from the last checkpoint of a single run, which is this run's ``step``."""
+        """The same from the checkpoint of a single run that is this run's ``step``."""
         self.files[task][step] = measured.scores(task)
         place = {**self.run.columns(), "step": step, "checkpoint": checkpoint_name(step)}
         self.rows.append(measured.row(task) | place)
@@ -115,14 +115,18 @@ def measure_run(
     tasks: Mapping[str, Sequence[str | Path]],
     settings: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
+    base: Mapping[str, Measured] | None = None,
 ) -> None:
     """Measure a single or a multi-task run: what it ``start``ed from as step 0, and ``checkpoints`` / step-000060 ...
 
+    ``base``: of a multi-task run, each task's single run, whose step 0 is this run's; what it measured is taken from it.
     ``outputs``: circuits (a folder), measures (MEASURES), and those of ``evolution.write_evolution``. Others: see ``Measurement``.
     """
     with replacing_folder(outputs["circuits"]) as partial:
         found = Measurement(run, tasks, settings, partial)
-        for step in (0, *steps):
+        for task, measured in (base or {}).items():
+            found.take(measured, task, 0)
+        for step in steps if base else (0, *steps):
             model = load(start if step == 0 else Path(checkpoints) / checkpoint_name(step))
             for task in tasks:
                 found.measure(model, task, step)
