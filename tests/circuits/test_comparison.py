@@ -15,6 +15,7 @@ from rewire.circuits.comparison import (
     changes,
     jaccard,
     layer_change,
+    ranks,
     resampled_changes,
     score_changes,
     set_changes,
@@ -136,6 +137,12 @@ def test_changes_of_scores_are_their_definitions(seed, decimals):
         assert float(found["weighted_jaccard"][i]) == pytest.approx(float(low / high) if high else 1.0)
         expected = stats.spearmanr(a[i], b[i]).statistic
         assert float(found["spearman"][i]) == pytest.approx(expected, nan_ok=True)
+
+
+@given(seeds, st.integers(0, 3), st.integers(1, 30))
+def test_ranks_are_those_of_scipy_with_ties_and_without(seed, decimals, columns):
+    values = np.random.default_rng(seed).normal(size=(4, columns)).round(decimals).astype(np.float32)
+    assert (ranks(torch.from_numpy(values)).numpy() == stats.rankdata(values, axis=1)).all()
 
 
 def test_scores_that_all_are_0_weigh_the_same_and_have_no_rank():

@@ -25,6 +25,13 @@ def world(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> World:
         "prior": {"adapters": "merged", "rate": 0.1, "pairs": [["add", "max"]]},
         "inside": {"adapters": "merged", "rate": 1, "circuit": "inside", "pairs": [["add", "max"]]},
         "outside": {"adapters": "merged", "rate": 1, "circuit": "outside", "pairs": [["add", "max"]]},
+        "random": {
+            "adapters": "merged",
+            "rate": 1,
+            "circuit": "random",
+            "seed": 3,
+            "pairs": [["add", "max"]],
+        },
     }
     settings = section(variants=variants, multi=[["add", "max"]])
     return World(tmp_path_factory.mktemp("sequential"), tiny_base, settings)

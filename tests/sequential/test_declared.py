@@ -70,6 +70,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"variants": {"inside": {"adapters": "continued", "circuit": "inside"}}},
         ["sequential.variants.inside.circuit", "merged"],
     ),
+    "a seed where nothing is drawn": (
+        {"variants": {"inside": {"adapters": "merged", "circuit": "inside", "seed": 1}}},
+        ["sequential.variants.inside.seed", "random"],
+    ),
     "stacked on a whole model": (
         {"full": True, "variants": {"stacked": {"adapters": "stacked"}}},
         ["sequential.variants.stacked.adapters", "sequential.full"],

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rewire.errors import InputError
 from rewire.sequential.declared import multi, sequential, single
 from rewire.sequential.pairs import pair_row, write_pairs_table
-from rewire.sequential.tables import CROSS, MEASURES, OVERLAPS, PAIRS
+from rewire.sequential.tables import CROSS, EVOLUTION, MEASURES, OVERLAPS, PAIRS
 from rewire.tables import read_table, schema, write_table
 
 RUN = sequential("add", "max", "kept")
@@ -90,6 +90,13 @@ def as_row(run, task, step, accuracy):
     return run.columns() | place | {"correct": correct, "examples": 10}
 
 
+def compared(run):
+    """A comparison of the run's first task, as the tables of evolution have it."""
+    known = {"false_positives": 0.1, "false_positives_pairs": 10, "power": 1.0, "power_pairs": 2}
+    place = {"task": run.tasks[0], "checkpoint": "step-000004", "reference_checkpoint": "step-000000"}
+    return run.columns() | place | known | {"p": 0.01, "alpha": 0.05, "verdict": "supported"}
+
+
 def test_all_runs_are_put_together(tmp_path):
     runs = [single("add"), single("max"), RUN, multi(["add", "max"])]
     found = {
@@ -101,17 +108,18 @@ def test_all_runs_are_put_together(tmp_path):
     files: dict[str, dict[str, Any]] = {}
     for run in runs:
         files[run.name] = {
-            name: tmp_path / f"{run.name.replace('/', ' ')} {name}" for name in ("measures", "changes")
+            name: tmp_path / f"{run.name.replace('/', ' ')} {name}" for name in ("measures", *EVOLUTION)
         }
         write_table(files[run.name]["measures"], [as_row(run, *place) for place in found[run.name]], MEASURES)
-        write_table(files[run.name]["changes"], [run.columns()], MEASURES)
+        for name, columns in EVOLUTION.items():
+            write_table(files[run.name][name], [compared(run)], columns)
     crossed = RUN.columns() | {"circuit_of": "first", "judged_on": "second", "normalised": 0.5}
     overlap = RUN.columns() | {"before": "first_before", "after": "second_after", "measure": "edge_jaccard"}
     files[RUN.name] |= {name: tmp_path / name for name in ("cross", "overlaps", "training")}
     write_table(files[RUN.name]["training"], [{"parameters": 640}] * 2, schema(parameters="int64"))
     write_table(files[RUN.name]["cross"], [crossed], CROSS)
     write_table(files[RUN.name]["overlaps"], [overlap | {"value": 0.25}], OVERLAPS)
-    outputs = {name: tmp_path / name for name in ("checkpoints", "changes", "pairs")}
+    outputs = {name: tmp_path / name for name in ("checkpoints", *EVOLUTION, "pairs")}
     write_pairs_table(runs, files, SETTINGS, outputs)
     [row] = read_table(outputs["pairs"]).to_pylist()
     assert list(row) == PAIRS.names
@@ -120,6 +128,9 @@ def test_all_runs_are_put_together(tmp_path):
     assert row["parameters"] == 640
     assert (row["second_accuracy_before"], row["second_learned"]) == (pytest.approx(0.2), True)
     assert read_table(outputs["checkpoints"]).num_rows == 12
+    for name, columns in EVOLUTION.items():
+        assert read_table(outputs[name]).schema == columns and read_table(outputs[name]).num_rows == 4
+    assert {row["false_positives_pairs"] for row in read_table(outputs["edge_centric"]).to_pylist()} == {40}
     write_table(files["max"]["measures"], [as_row(single("max"), "max", 4, 1.0)], MEASURES)
     with pytest.raises(InputError, match=r"max measures: 1 checkpoints of max"):
         write_pairs_table(runs, files, SETTINGS, outputs)

@@ -10,9 +10,10 @@ from sequential.worlds import World, section
 from rewire.circuits.selection import whole
 from rewire.errors import InputError
 from rewire.models import load
+from rewire.sequential.evolution import seed_of
 from rewire.sequential.measures import circuit_columns, model_columns, read_task
-from rewire.sequential.stage import measure_second_stage
-from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS
+from rewire.sequential.stage import measure_run, measure_second_stage
+from rewire.sequential.tables import CHANGES, CROSS, EVOLUTION, MEASURES, OVERLAPS
 from rewire.tables import read_table
 
 OF_RUN = {"run", "kind", "variant", "first", "second", "tasks", "step", "checkpoint"}
@@ -50,7 +51,20 @@ def test_a_multi_task_run_is_measured_on_each_of_its_tasks(world):
         ("multi", None, ("add", "max"))
     }
     base = rows(world.measured("add")["measures"])[0]
-    assert same(found[0], base)  # both start from the base
+    assert same(found[0], base)  # both start from the base, which is measured once
+    circuits = world.outputs("add+max")["circuits"]
+    assert sorted(path.name for path in circuits.glob("*/step-000000.safetensors")) == []
+    turnover = by_comparison(world.outputs("add+max")["turnover"])
+    assert ("max", "step-000002", "base") in turnover
+
+
+def test_a_multi_task_run_that_measures_the_base_itself_finds_the_same(world, tmp_path):
+    run, files = world.runs["add+max"], world.measured("add+max")
+    tasks = {task: [world.tables(task)[split] for split in ("validation", "test")] for task in run.tasks}
+    outputs = {name: tmp_path / name for name in files}
+    measure_run(run, world.base, world.trained("add+max"), [2, 4], tasks, world.settings, outputs)
+    for name in ("measures", *EVOLUTION):
+        assert repr(rows(outputs[name])) == repr(rows(files[name])), name  # NaN like NaN
 
 
 def test_tasks_with_different_numbers_of_rows_are_refused_before_anything_is_measured(world, tmp_path):
@@ -59,7 +73,7 @@ def test_tasks_with_different_numbers_of_rows_are_refused_before_anything_is_mea
     shorter = tmp_path / "short.parquet"
     pq.write_table(pq.read_table(tables["max"][0]).slice(0, 7), shorter)
     tables["max"][0] = shorter
-    outputs = {name: tmp_path / name for name in ("measures", "changes", "cross", "overlaps", "circuits")}
+    outputs = {name: tmp_path / name for name in world.outputs(run.name)}
     single = world.single("add")
     with pytest.raises(InputError, match=r"short.parquet: 7 rows .* of max on, and 8 of add"):
         measure_second_stage(
@@ -101,6 +115,63 @@ def test_changes_are_against_the_previous_checkpoint_and_the_start(world):
             assert 0 <= row["value"] <= 1 and 0 <= row["floor_low"] <= row["floor"] <= row["floor_high"] <= 1
 
 
+def by_comparison(table):
+    return {(row["task"], row["checkpoint"], row["reference"]): row for row in rows(table)}
+
+
+def test_what_is_born_and_lost_is_what_the_circuits_differ_by(world):
+    files = world.measured("add-max/kept")
+    turnover, layers = by_comparison(files["turnover"]), rows(files["layers"])
+    assert len(turnover) == 8
+    for place, row in turnover.items():
+        task, checkpoint, reference = place
+        for end in ("source", "destination"):
+            of_end = [
+                one
+                for one in layers
+                if (one["task"], one["checkpoint"], one["reference"], one["end"]) == (*place, end)
+            ]
+            for name in ("edges_born", "edges_lost"):
+                assert sum(one[name] for one in of_end) == row[name]
+            assert sum(one["edges_after"] for one in of_end) == row["edges"]
+        if reference == "previous" and checkpoint == "step-000004":
+            before = turnover[task, "step-000002", "base"]
+            for kind in ("edges", "nodes"):
+                assert row[f"{kind}_born"] - row[f"{kind}_lost"] == row[kind] - before[kind]
+    changed = {
+        (row["task"], row["checkpoint"], row["reference"]): row["value"]
+        for row in rows(files["changes"])
+        if row["measure"] == "edge_turnover"
+    }
+    for place, row in turnover.items():  # of the circuit before
+        before = row["edges"] - row["edges_born"] + row["edges_lost"]
+        assert changed[place] == pytest.approx((row["edges_born"] + row["edges_lost"]) / before)
+
+
+def test_the_edge_centric_test_is_of_every_comparison(world):
+    files = world.measured("add-max/kept")
+    tested, turnover = by_comparison(files["edge_centric"]), by_comparison(files["turnover"])
+    assert list(tested) == list(turnover)
+    changed = {
+        (row["task"], row["checkpoint"], row["reference"], row["measure"]): row["value"]
+        for row in rows(files["changes"])
+    }
+    for place, row in tested.items():
+        assert row["edge_change"] == pytest.approx(1 - changed[*place, "edge_jaccard"])
+        assert row["node_change"] == pytest.approx(1 - changed[*place, "node_jaccard"])
+        assert row["verdict"] in ("supported", "not supported", "inconclusive")
+        assert row["p"] == max(row["p_noise"], row["p_edge"], row["p_sampling"])
+        assert (row["false_positives_pairs"], row["power_pairs"]) == (5, 5)
+        assert row["examples"] == 8
+
+
+def test_every_run_and_task_draws_known_cases_of_its_own():
+    seeds = [
+        seed_of(0, *names) for names in (("add", "add"), ("add-max/kept", "add"), ("add-max/kept", "max"))
+    ]
+    assert len(set(seeds)) == 3 and seeds[0] == seed_of(0, "add", "add") != seed_of(1, "add", "add")
+
+
 def test_the_whole_graph_is_as_faithful_and_as_right_as_the_model(world):
     model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
     found = circuit_columns(model, whole(model.graph), task.test, world.settings)
@@ -140,6 +211,12 @@ def test_a_second_stage_without_a_step_forward_changes_nothing(tiny_base, world,
         if row["measure"] != "spearman" and row["value"] is not None:
             expected = 0 if row["measure"].endswith(("turnover", "unshared")) else 1
             assert row["value"] == pytest.approx(expected, abs=1e-6), row["measure"]
+    for row in rows(files["turnover"]):
+        assert (row["edges_born"], row["edges_lost"], row["nodes_born"], row["nodes_lost"]) == (0, 0, 0, 0)
+    assert {(row["edges_born"], row["edges_lost"]) for row in rows(files["layers"])} == {(0, 0)}
+    for row in rows(files["edge_centric"]):
+        assert (row["edge_change"], row["node_change"], row["p"]) == (0, 0, 1)
+        assert row["verdict"] == "inconclusive"
     measured = rows(files["measures"])
     assert {tuple(row["correct"]) for row in measured if row["task"] == "add"} == {
         tuple(measured[0]["correct"])
@@ -166,7 +243,7 @@ def test_each_circuit_is_judged_on_the_other_task(world):
         assert row["random_circuits"] == 20 and row["examples"] == 10
 
 
-@pytest.mark.parametrize("variant", ["stacked", "prior", "inside", "outside"])
+@pytest.mark.parametrize("variant", ["stacked", "prior", "inside", "outside", "random"])
 def test_every_variant_is_measured(world, variant):
     found = rows(world.measured(f"add-max/{variant}")["measures"])
     assert len(found) == 6 and {row["variant"] for row in found} == {variant}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import Counter
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from sequential.worlds import World, section
 
 from rewire.checkpoints.training import IGNORED
+from rewire.circuits.graph import Graph
 from rewire.circuits.scores_file import read_scores
 from rewire.errors import InputError
 from rewire.pairs import read_pairs
 from rewire.pretrained import load_transformer, resolve_adapter
-from rewire.sequential.adapters import nodes_of_side
+from rewire.sequential.adapters import nodes_of_side, random_places
 from rewire.sequential.training import answer_examples, train_stage
 from rewire.tables import read_table
 
@@ -56,7 +60,7 @@ def test_an_unknown_module_is_refused(world, tmp_path):
         train_stage(world.base, tables, tables, settings, tmp_path / "f", tmp_path / "t", tmp_path / "w")
 
 
-@pytest.mark.parametrize("variant", ["kept", "stacked", "prior", "inside"])
+@pytest.mark.parametrize("variant", ["kept", "stacked", "prior", "inside", "random"])
 def test_a_killed_second_stage_goes_on_and_ends_in_the_same_bytes(world, tmp_path, monkeypatch, variant):
     from rewire.sequential import training
 
@@ -241,3 +245,53 @@ def test_one_side_of_the_circuit_is_trained_and_the_other_is_not_touched(world, 
         assert set(told) == {expected}
     assert not any((touched["inside"][name] & touched["outside"][name]).any() for name in before)
     assert 0 < int(circuit.nodes.sum()) < len(circuit.nodes)  # else one side is empty
+
+
+def test_random_places_are_as_many_of_each_kind_and_train_as_many_parameters(world, tmp_path):
+    circuit = read_scores(world.single("add").scores("add"))[1]
+    before = weights(world.trained("add") / "step-000004")
+    heads, mlps = nodes_of_side(circuit, "inside")
+    second(world, tmp_path, {"adapters": "merged", "rate": 1, "circuit": "inside"}, "inside")
+    expected = read_table(tmp_path / "inside.parquet")["parameters"].to_pylist()[0]
+    for seed in range(3):
+        variant = {"adapters": "merged", "rate": 1, "circuit": "random", "seed": seed}
+        end = weights(second(world, tmp_path, variant, f"random-{seed}"))
+        drawn = random_places(heads, mlps, circuit.graph, 1, seed)
+        assert (len(drawn[0]), len(drawn[1])) == (len(heads), len(mlps))
+        moved = {name: (end[name] - before[name]).abs() > 1e-7 for name in before}
+        for name, mask in moved.items():
+            allowed = owned(name, set(drawn[0]), drawn[1])
+            assert not (mask if allowed is None else mask & ~allowed).any(), name
+        assert any(mask.any() for mask in moved.values())
+        assert set(read_table(tmp_path / f"random-{seed}.parquet")["parameters"].to_pylist()) == {expected}
+
+
+@given(st.data())
+def test_random_places_keep_every_count_that_parameters_depend_on(data):
+    """Layers with a head, heads in each of them, and groups of heads that share a key and value."""
+    layers, groups, group = (data.draw(st.integers(1, most)) for most in (4, 3, 3))
+    graph = Graph(layers, groups * group, 6)
+    every = list(itertools.product(range(layers), range(graph.n_heads)))
+    heads = sorted(data.draw(st.sets(st.sampled_from(every))))
+    mlps = data.draw(st.sets(st.integers(0, layers - 1)))
+    seed = data.draw(st.integers(0, 1000))
+    drawn, drawn_mlps = random_places(heads, mlps, graph, group, seed)
+    assert set(drawn) <= set(every) and drawn_mlps <= set(range(layers))
+    assert len(set(drawn)) == len(heads) and len(drawn_mlps) == len(mlps)
+
+    def profile(places):
+        """For every layer that has a head, in no order: how many heads each of its groups has, in no order."""
+        counts = Counter((layer, head // group) for layer, head in places)
+        return sorted(
+            sorted(n for (at, _), n in counts.items() if at == layer) for layer in {at for at, _ in counts}
+        )
+
+    assert profile(drawn) == profile(heads)
+    assert random_places(heads, mlps, graph, group, seed) == (drawn, drawn_mlps)
+
+
+def test_every_place_can_be_drawn():
+    graph = Graph(3, 4, 8)
+    drawn = [random_places([(0, 0), (0, 1), (2, 3)], {1}, graph, 2, seed) for seed in range(200)]
+    assert {head for heads, _ in drawn for head in heads} == set(itertools.product(range(3), range(4)))
+    assert {layer for _, mlps in drawn for layer in mlps} == {0, 1, 2}

@@ -7,6 +7,7 @@ from typing import Any
 
 from rewire.sequential.declared import Run, runs
 from rewire.sequential.stage import Measured, measure_run, measure_second_stage
+from rewire.sequential.tables import EVOLUTION
 from rewire.sequential.tasks.table import write_task
 from rewire.sequential.training import kept_steps, train_stage
 
@@ -55,6 +56,8 @@ def section(**changes: Any) -> dict[str, Any]:
         "examples": 8,
         "random": 20,
         "resamples": 50,
+        "alpha": 0.05,
+        "controls": {"same_model": 5, "rewired": 5},
         "learned": 0.0,
     } | changes  # fmt: skip
 
@@ -99,9 +102,8 @@ class World:
         return self.trained(run.tasks[0]) / f"step-{self.settings['training']['steps']:06d}"
 
     def outputs(self, name: str) -> dict[str, Path]:
-        files = {
-            key: self.folder / name / f"{key}.parquet" for key in ("measures", "changes", "cross", "overlaps")
-        }
+        tables = ("measures", *EVOLUTION, "cross", "overlaps")
+        files = {key: self.folder / name / f"{key}.parquet" for key in tables}
         return files | {"circuits": self.folder / name / "circuits"}
 
     def measured(self, name: str) -> dict[str, Path]:
@@ -113,12 +115,15 @@ class World:
             }
             place = run, self.start(run), self.trained(name), kept_steps(self.settings), tasks
             if run.second is None:
-                measure_run(*place, self.settings, files)
+                together = {task: self.single(task, 0) for task in run.tasks if len(run.tasks) > 1}
+                measure_run(*place, self.settings, files, together)
             else:
                 singles = (self.single(task) for task in run.tasks)
                 measure_second_stage(*place, *singles, self.settings, files)
         return files
 
-    def single(self, task: str) -> Measured:
+    def single(self, task: str, step: int | None = None) -> Measured:
+        """A task's single run at its last step, or another one."""
         files = self.measured(task)
-        return Measured(files["measures"], files["circuits"], self.settings["training"]["steps"])
+        last = self.settings["training"]["steps"]
+        return Measured(files["measures"], files["circuits"], last if step is None else step)

@@ -34,7 +34,7 @@ def test_presets_build_the_graph_of_their_probes(copy, preset, tmp_path):
 
 @pytest.mark.parametrize(
     "preset, second",
-    [(None, 24 + 2 + 2 + 2), ("smoke", 2 + 1 + 1), ("pythia-sequential", 56 + 1 + 2 + 2)],
+    [(None, 24 + 2 + 3 * 2), ("smoke", 2 + 1 + 2), ("pythia-sequential", 56 + 1 + 3 * 2)],
 )
 def test_presets_build_the_graph_of_their_tasks(copy, preset, second, tmp_path):
     output = " ".join(build(copy, preset, tmp_path, "sequential").split())

@@ -215,6 +215,7 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.variants.kept.adapters": ("stacked", {"train_second_task"}),
     "sequential.variants.kept.rate": (0.5, {"train_second_task"}),
     "sequential.variants.inside.circuit": ("outside", {"train_second_task"}),
+    "sequential.variants.random.seed": (1, {"train_second_task"}),
     "sequential.steps": ([6], STAGES | MEASURE_STAGES),
     STAGE + "steps": (11, STAGES | MEASURE_STAGES | COMBINE),
     STAGE + "batch_size": (9, STAGES),
@@ -235,6 +236,9 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.examples": (7, MEASURE_STAGES | COMBINE),
     "sequential.random": (21, MEASURE_STAGES | COMBINE),
     "sequential.resamples": (101, MEASURE_STAGES),
+    "sequential.alpha": (0.01, MEASURE_STAGES),
+    "sequential.controls.same_model": (11, MEASURE_STAGES),
+    "sequential.controls.rewired": (3, MEASURE_STAGES),
     "sequential.learned": (0.5, GATHER),
     "sequential.articles.dataset": ("newswire", set()),  # no task of the smoke run is made of articles
     "sequential.articles.corruption": ("random", set()),

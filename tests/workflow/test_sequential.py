@@ -5,7 +5,17 @@ import pyarrow.parquet as pq
 import pytest
 
 MODEL = "results/sequential/calculator"
-RUNS = ["add", "max", "sub", "add-max/kept", "max-add/kept", "add-max/prior", "add-max/inside", "add+max"]
+RUNS = [
+    "add",
+    "max",
+    "sub",
+    "add-max/kept",
+    "max-add/kept",
+    "add-max/prior",
+    "add-max/inside",
+    "add-max/random",
+    "add+max",
+]
 
 
 def table(copy, name):
@@ -94,6 +104,7 @@ def test_summarization_can_be_a_task(clone):
                 "prior": None,
                 "inside": None,
                 "outside": None,
+                "random": None,
             },
             "sequential.multi": [],
         }

@@ -73,9 +73,10 @@ OF_MODEL = "results/sequential/{model}"
 TASK_SPLIT = f"{OF_MODEL}/tasks/{{task}}/{{split}}.parquet"
 OF_RUN = f"{OF_MODEL}/{{run}}"
 RUN_LOG = "logs/sequential/{model}/{run}"
-MEASURED = ("measures", "changes")
+EVOLVED = ("changes", "turnover", "layers", "edge_centric")
+MEASURED = ("measures", *EVOLVED)
 OF_SECOND = (*MEASURED, "cross", "overlaps")
-TOGETHER = ("checkpoints", "changes", "pairs")
+TOGETHER = ("checkpoints", *EVOLVED, "pairs")
 JUDGED_ON = {name: name for name in (*TOGETHER, *ANALYSES)} | CURVES
 
 
@@ -97,6 +98,17 @@ def of_single(pattern, which):
         return pattern.format(model=wildcards.model, run=task)
 
     return path
+
+
+def of_each_alone(pattern):
+    """Input function: ``pattern`` of the single run of each task that the wildcards' run trains together; else none."""
+
+    def paths(wildcards):
+        run = TRAININGS[wildcards.run]
+        tasks = run.tasks if run.kind == MULTI else ()
+        return expand(pattern, model=wildcards.model, run=tasks)
+
+    return paths
 
 
 def variant_of(wildcards):
@@ -123,13 +135,17 @@ def described_run(wildcards):
     return {"kind": run.kind, "tasks": list(run.tasks), "variant": run.variant}
 
 
-def measuring(*more):
-    """The settings that a measurement reads."""
+def measuring_circuits():
+    """The settings that a measurement without change reads."""
     circuits = section("circuits", "method", "steps", "grid", "metric", "batch_tokens")
-    own = section(
-        "sequential", "fraction", "examples", "random", "resamples", "seed", *more
-    )
+    own = section("sequential", "fraction", "examples", "random", "seed")
     return ordered(own | {"circuits": circuits})
+
+
+def measuring():
+    """The settings that a measurement of checkpoints reads."""
+    evolved = section("sequential", "resamples", "alpha", "controls")
+    return ordered(measuring_circuits() | evolved)
 
 
 def longest(model):
@@ -342,6 +358,8 @@ rule measure_task:
         checkpoints=f"{OF_RUN}/checkpoints",
         validation=task_tables("validation", lambda run: run.tasks),
         test=task_tables("test", lambda run: run.tasks),
+        alone=of_each_alone(f"{OF_RUN}/measures.parquet"),
+        alone_circuits=of_each_alone(f"{OF_RUN}/circuits"),
     output:
         **{name: f"{OF_RUN}/{name}.parquet" for name in MEASURED},
         circuits=directory(f"{OF_RUN}/circuits"),

@@ -16,11 +16,6 @@ def sequential_figure(name):
     return {"png": png, "svg": f"{stem}.svg"}
 
 
-def measuring_circuits():
-    """The settings of a measurement without change."""
-    return ordered({k: v for k, v in measuring().items() if k != "resamples"})
-
-
 def composite_tasks():
     """Every composite and part, once."""
     return list(dict.fromkeys(t for name in COMPOSED for t in (name, *COMPOSED[name])))

@@ -5,11 +5,11 @@ from rewire.jobs import job
 with job(snakemake.log[0], snakemake.threads):
     from rewire.sequential.declared import run_of
     from rewire.sequential.pairs import files_of, write_pairs_table
+    from rewire.sequential.tables import EVOLUTION
 
     runs = [run_of(**described) for described in snakemake.params.runs]
-    tables = {
-        name: snakemake.input[name] for name in ("measures", "changes", "cross", "overlaps", "training")
-    }
+    names = ("measures", *EVOLUTION, "cross", "overlaps", "training")
+    tables = {name: snakemake.input[name] for name in names}
     write_pairs_table(
         runs, files_of(runs, tables), snakemake.params.sequential, dict(snakemake.output.items())
     )

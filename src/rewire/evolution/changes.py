@@ -115,8 +115,13 @@ def layer_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
     return rows
 
 
-def measures(trajectory: Trajectory, before: str, after: str) -> dict[str, dict[str, float]]:
-    """Measure -> value, its interval, the range of random circuits, and the change beyond the noise floor."""
+def measures(
+    trajectory: Trajectory, before: str, after: str, floored: bool = True
+) -> dict[str, dict[str, float]]:
+    """Measure -> value, its interval, the range of random circuits, and (``floored``) the change beyond the noise floor.
+
+    The floors of both checkpoints take as long as all the rest; without them they are not drawn.
+    """
     a, b = trajectory.circuits[before], trajectory.circuits[after]
     out = {name: {"value": float(value[0])} for name, value in changes(a, b).items()}
     settings = trajectory.settings
@@ -126,12 +131,14 @@ def measures(trajectory: Trajectory, before: str, after: str) -> dict[str, dict[
         out[name] |= spread("random", drawn)
     if trajectory.can_resample:
         sides = trajectory.scores[before], trajectory.scores[after]
-        floors = [trajectory.noise_floors[name] for name in (before, after)]
+        floors = [trajectory.noise_floors[name] for name in (before, after) if floored]
         resampled = other_examples(*sides, trajectory.graph, trajectory.size, settings["resamples"], seed)
         for name, drawn in resampled.items():
             around = centred(out[name]["value"], drawn)
             out[name] |= interval(name, around)
-            out[name] |= beyond_floor(name, out[name]["value"], around, [floor[name] for floor in floors])
+            if floored:
+                own = [floor[name] for floor in floors]
+                out[name] |= beyond_floor(name, out[name]["value"], around, own)
     return out
 
 

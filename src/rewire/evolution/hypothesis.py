@@ -101,13 +101,16 @@ def judged(trajectory: Trajectory) -> dict[tuple[str, str], edge_centric.Result]
     return results
 
 
-def known_cases(trajectory: Trajectory, name: str) -> dict[str, Estimate]:
-    """How often the test rejects for checkpoint ``name`` and itself, and for it and itself rewired on purpose."""
+def known_cases(trajectory: Trajectory, name: str, seed: int | None = None) -> dict[str, Estimate]:
+    """How often the test rejects for checkpoint ``name`` and itself, and for it and itself rewired on purpose.
+
+    ``seed``: of the draws; None: the settings'. Cases of several runs are independent draws if each has its own.
+    """
     if not trajectory.can_resample:
         return dict.fromkeys(("false_positives", "power"), statistics.proportion(0, 0))
     settings = trajectory.settings
     case = trajectory.scores[name], trajectory.graph, trajectory.size
-    level = settings["alpha"], settings["seed"]
+    level = settings["alpha"], settings["seed"] if seed is None else seed
     found = {
         "false_positives": edge_centric.false_positives(*case, settings["controls"]["same_model"], *level),
         "power": edge_centric.power(*case, settings["controls"]["rewired"], *level),

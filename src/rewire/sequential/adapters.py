@@ -5,12 +5,15 @@ Definitions: docs/definitions.md, "Sequential fine-tuning".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from peft import PeftModel
 
+from rewire.circuits.graph import Graph
 from rewire.circuits.scores_file import read_scored_circuit
 from rewire.circuits.selection import Circuit
 from rewire.errors import InputError
@@ -20,7 +23,9 @@ from rewire.lora.heads import LAYOUTS, live_parts, live_sizes
 from rewire.lora.plan import Plan
 from rewire.lora.strategies import Head
 from rewire.pretrained import load_transformer, resolve_adapter
-from rewire.sequential.declared import CONTINUED, INSIDE, MERGED, STACKED
+from rewire.sequential.declared import CONTINUED, MERGED, OUTSIDE, RANDOM, STACKED
+
+log = logging.getLogger(__name__)
 
 KEY = "sequential.adapter.target_modules"
 
@@ -31,13 +36,14 @@ def prepared(
     adapters: str | None = None,
     circuit: str | Path | None = None,
     side: str | None = None,
+    seed: int = 0,
 ) -> tuple[Any, int]:
     """The model at ``start``, with what is to be trained marked as such, and how many parameters that is.
 
     ``settings``: the section's adapter and full. ``adapters``: of a second stage, what becomes of the first one's:
     ``continued`` (it is trained further), ``stacked`` (frozen under a new one), ``merged`` (part of the weights under a
     new one); None for a first stage, whose ``start`` is a base model. ``circuit``: scores file whose circuit's nodes
-    (``side`` inside) or all others (outside) are trained alone, on merged weights.
+    (``side`` inside), all others (outside) or as many drawn with ``seed`` (random) are trained alone, on merged weights.
     """
     base, first = resolve_adapter(start, None)
     if adapters == CONTINUED and first is None or settings["full"] and adapters in (None, CONTINUED):
@@ -51,7 +57,7 @@ def prepared(
     plan = uniform_plan(model, settings["adapter"])
     if circuit is not None:
         assert adapters == MERGED and side is not None
-        plan = masked_plan(model, settings["adapter"], read_scored_circuit(circuit)[1], side)
+        plan = masked_plan(model, settings["adapter"], read_scored_circuit(circuit)[1], side, seed)
     adapted = add_adapter(model, plan, settings["adapter"])
     adapted.peft_config["default"].base_model_name_or_path = str(start)
     return adapted, plan.parameters  # rows of a head that is not chosen are held at 0, and not among them
@@ -88,8 +94,8 @@ def uniform_plan(model: Any, settings: Mapping[str, Any]) -> Plan:
     return plan_of(model, sizes, settings["rank"])
 
 
-def masked_plan(model: Any, settings: Mapping[str, Any], circuit: Circuit, side: str) -> Plan:
-    """The same on the parameters of some nodes alone: the ``circuit``'s heads and MLPs, or all the others.
+def masked_plan(model: Any, settings: Mapping[str, Any], circuit: Circuit, side: str, seed: int = 0) -> Plan:
+    """The same on the parameters of some nodes alone: the ``circuit``'s heads and MLPs, all the others, or random ones.
 
     A head's parameters are its rows of q, k and v and its columns of the output; heads that share a key and value
     (grouped queries) share its parameters. Embeddings, norms and biases are on neither side.
@@ -97,6 +103,12 @@ def masked_plan(model: Any, settings: Mapping[str, Any], circuit: Circuit, side:
     """
     sizes = adapter_sizes(model, settings["target_modules"], KEY)
     heads, mlps = nodes_of_side(circuit, side)
+    if side == RANDOM:
+        own, graph = (set(heads), mlps), circuit.graph
+        shared = getattr(model.config, "num_key_value_heads", None) or graph.n_heads
+        heads, mlps = random_places(heads, mlps, graph, graph.n_heads // shared, seed)
+        kept = len(own[0].intersection(heads)), len(own[1] & mlps)
+        log.info("%d of %d heads, %d of %d MLPs are the circuit's", kept[0], len(heads), kept[1], len(mlps))
     attention = LAYOUTS.get(model.config.model_type, {})
     live = live_parts(model, sizes, heads) if heads else {}
     chosen = live_sizes(sizes, live)
@@ -110,9 +122,9 @@ def masked_plan(model: Any, settings: Mapping[str, Any], circuit: Circuit, side:
 
 
 def nodes_of_side(circuit: Circuit, side: str) -> tuple[list[Head], set[int]]:
-    """The heads, and the layers of the MLPs, that are nodes of ``circuit`` (inside) or are not (outside)."""
+    """The heads, and the layers of the MLPs, that are nodes of ``circuit``, or (``side`` outside) are not."""
     graph, nodes = circuit.graph, circuit.nodes
-    kept = nodes if side == INSIDE else ~nodes
+    kept = ~nodes if side == OUTSIDE else nodes
     heads, mlps = [], set()
     for layer in range(graph.n_layers):
         first = graph.first_source(layer)
@@ -120,6 +132,24 @@ def nodes_of_side(circuit: Circuit, side: str) -> tuple[list[Head], set[int]]:
         if kept[first + graph.n_heads]:
             mlps.add(layer)
     return heads, mlps
+
+
+def random_places(
+    heads: Sequence[Head], mlps: Collection[int], graph: Graph, group: int, seed: int
+) -> tuple[list[Head], set[int]]:
+    """As many heads and MLPs drawn at random, with as many parameters: layers trade places, and heads within a layer.
+
+    ``group``: neighbouring heads that share a key and value, and stay together; 1: none do. MLPs trade layers apart from
+    heads. The circuit's own places may be drawn.
+    """
+    rng = np.random.default_rng(seed)
+    layers, mlp_layers = rng.permutation(graph.n_layers), rng.permutation(graph.n_layers)
+    taken = []
+    for layer in range(graph.n_layers):
+        every = np.arange(graph.n_heads).reshape(-1, group)
+        place = rng.permuted(rng.permutation(every), axis=1).flatten()
+        taken += [(int(layers[layer]), int(place[head])) for at, head in heads if at == layer]
+    return sorted(taken), {int(mlp_layers[layer]) for layer in mlps}
 
 
 def plan_of(model: Any, sizes: Mapping[str, tuple[int, int]], rank: int) -> Plan:

@@ -17,7 +17,7 @@ from rewire.sequential.tasks.examples import DEFAULTS, check_agreement
 SINGLE, SEQUENTIAL, MULTI = "single", "sequential", "multi"
 TOGETHER = "+"  # between the tasks of a multi-task run
 CONTINUED, STACKED, MERGED = "continued", "stacked", "merged"
-INSIDE, OUTSIDE = "inside", "outside"
+INSIDE, OUTSIDE, RANDOM = "inside", "outside", "random"
 ALL = "all"
 SMALL = 12  # numbers up to which tasks are compared
 SUMMARIZATION = "summarization"  # the task that is made of articles, not generated
@@ -186,6 +186,8 @@ def contradiction(declared: Mapping[str, Any], settings: Mapping[str, Any]) -> s
     adapters = declared["adapters"]
     if "circuit" in declared and adapters != MERGED:
         return f"circuit: trains a new adapter on merged weights, adapters must be {MERGED}, not {adapters}"
+    if "seed" in declared and declared.get("circuit") != RANDOM:
+        return f"seed: is of the heads and MLPs that are drawn, and none are without circuit: {RANDOM}"
     if settings["full"] and adapters == STACKED:
         return f"adapters: {STACKED} needs a first adapter, and with sequential.full there is none"
     return None

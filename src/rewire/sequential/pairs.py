@@ -11,7 +11,8 @@ import numpy as np
 from rewire.errors import InputError
 from rewire.faithfulness.resamples import Resamples, ratio
 from rewire.sequential.declared import Run, threshold
-from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS, PAIRS
+from rewire.sequential.edge_centric import put_together
+from rewire.sequential.tables import CROSS, EDGE_CENTRIC, EVOLUTION, MEASURES, OVERLAPS, PAIRS
 from rewire.statistics import Array
 from rewire.tables import read_table, write_table
 
@@ -31,17 +32,18 @@ def write_pairs_table(
     settings: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
 ) -> None:
-    """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, changes, and of a
+    """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, EVOLUTION, and of a
     sequential one cross, overlaps, training.
 
     ``settings``: learned (see ``declared.threshold``), seed.
-    ``outputs``: checkpoints (MEASURES), changes (CHANGES), pairs (PAIRS).
+    ``outputs``: checkpoints (MEASURES), EVOLUTION, pairs (PAIRS).
     Errors: InputError that names the table that lacks a task or step, or whose test examples differ.
     """
     measured = {run.name: read_table(files[run.name]["measures"], MEASURES.names).to_pylist() for run in runs}
-    changes = [row for run in runs for row in read_table(files[run.name]["changes"]).to_pylist()]
     write_table(outputs["checkpoints"], [row for run in runs for row in measured[run.name]], MEASURES)
-    write_table(outputs["changes"], changes, CHANGES)
+    for name, schema in EVOLUTION.items():
+        found = [row for run in runs for row in read_table(files[run.name][name], schema.names).to_pylist()]
+        write_table(outputs[name], put_together(found) if schema is EDGE_CENTRIC else found, schema)
     rows = [
         pair_row(
             run,
@@ -58,10 +60,10 @@ def write_pairs_table(
 
 
 def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[str, dict[str, str]]:
-    """run -> table -> path, from the paths of each table in the order of the runs; all but measures and changes have
+    """run -> table -> path, from the paths of each table in the order of the runs; all but measures and EVOLUTION have
     sequential runs alone."""
     second = [run.name for run in runs if run.second is not None]
-    both = ("measures", "changes")
+    both = ("measures", *EVOLUTION)
     out: dict[str, dict[str, str]] = {run.name: {} for run in runs}
     for table, paths in tables.items():
         names = list(out) if table in both else second

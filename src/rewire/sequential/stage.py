@@ -11,12 +11,13 @@ from typing import Any
 from rewire.checkpoints.finetuning import checkpoint_name
 from rewire.circuits.scores_file import read_scored_circuit
 from rewire.errors import InputError
-from rewire.evolution.changes import change_rows, measures
+from rewire.evolution.changes import measures
 from rewire.evolution.trajectory import read_trajectory
 from rewire.models import Model, load
 from rewire.sequential.declared import Run
+from rewire.sequential.evolution import write_evolution
 from rewire.sequential.measures import TaskPairs, circuit_columns, find_circuit, model_columns, read_task
-from rewire.sequential.tables import CHANGES, CROSS, MEASURES, OVERLAPS
+from rewire.sequential.tables import CROSS, MEASURES, OVERLAPS
 from rewire.tables import read_table, write_table
 from rewire.whole_file import replacing_folder
 
@@ -36,14 +37,14 @@ COMPARED = (
 
 @dataclass(frozen=True)
 class Measured:
-    """What the measurement of a single run left behind: its table, its folder of circuits, and its last step."""
+    """What the measurement of a single run left behind at one ``step``: its table, and its folder of circuits."""
 
     table: str | Path
     circuits: str | Path
     step: int
 
     def row(self, task: str) -> dict[str, Any]:
-        """Of the last checkpoint. Errors: InputError that names the table without such a row."""
+        """Of that checkpoint. Errors: InputError that names the table without such a row."""
         for row in read_table(self.table, MEASURES.names).to_pylist():
             if (row["task"], row["step"]) == (task, self.step):
                 return row
@@ -66,7 +67,7 @@ def scores_file(circuits: str | Path, task: str, step: int) -> Path:
 class Measurement:
     """The checkpoints of one run, one after the other. ``tasks``: name -> tables of its validation and test pairs.
 
-    ``settings``: circuits, fraction, examples, random, resamples, seed. ``circuits``: folder that scores are written to.
+    ``settings``: circuits, fraction, examples, random, resamples, alpha, controls, seed. ``circuits``: folder that scores are written to.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Measurement:
         self.rows.append(row)
 
     def take(self, measured: Measured, task: str, step: int) -> None:
-        """The same from the last checkpoint of a single run, which is this run's ``step``."""
+        """The same from the checkpoint of a single run that is this run's ``step``."""
         self.files[task][step] = measured.scores(task)
         place = {**self.run.columns(), "step": step, "checkpoint": checkpoint_name(step)}
         self.rows.append(measured.row(task) | place)
@@ -104,16 +105,6 @@ class Measurement:
     def sorted_rows(self) -> Rows:
         order = list(self.tasks)
         return sorted(self.rows, key=lambda row: (order.index(row["task"]), row["step"]))
-
-    def changes(self) -> Rows:
-        """Rows of CHANGES: each checkpoint's circuit against the previous one's and step 0's."""
-        rows: Rows = []
-        for task, files in self.files.items():
-            steps = {checkpoint_name(step): step for step in sorted(files)}
-            scores = {name: files[step] for name, step in steps.items()}
-            trajectory = read_trajectory(scores, steps, self.settings)
-            rows += [self.run.columns() | {"task": task} | row for row in change_rows(trajectory)]
-        return rows
 
 
 def measure_run(
@@ -124,19 +115,23 @@ def measure_run(
     tasks: Mapping[str, Sequence[str | Path]],
     settings: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
+    base: Mapping[str, Measured] | None = None,
 ) -> None:
     """Measure a single or a multi-task run: what it ``start``ed from as step 0, and ``checkpoints`` / step-000060 ...
 
-    ``outputs``: circuits (a folder), measures (MEASURES), changes (CHANGES). Others: see ``Measurement``.
+    ``base``: of a multi-task run, each task's single run, whose step 0 is this run's; what it measured is taken from it.
+    ``outputs``: circuits (a folder), measures (MEASURES), and those of ``evolution.write_evolution``. Others: see ``Measurement``.
     """
     with replacing_folder(outputs["circuits"]) as partial:
         found = Measurement(run, tasks, settings, partial)
-        for step in (0, *steps):
+        for task, measured in (base or {}).items():
+            found.take(measured, task, 0)
+        for step in steps if base else (0, *steps):
             model = load(start if step == 0 else Path(checkpoints) / checkpoint_name(step))
             for task in tasks:
                 found.measure(model, task, step)
         write_table(outputs["measures"], found.sorted_rows(), MEASURES)
-        write_table(outputs["changes"], found.changes(), CHANGES)
+        write_evolution(run, found.files, settings, outputs)
 
 
 def measure_second_stage(
@@ -173,7 +168,7 @@ def measure_second_stage(
         found.measure(model, two, 0)
         crossed.append(cross_row(found, model, "second", two, one, max(steps), 0))
         write_table(outputs["measures"], found.sorted_rows(), MEASURES)
-        write_table(outputs["changes"], found.changes(), CHANGES)
+        write_evolution(run, found.files, settings, outputs)
         write_table(outputs["cross"], crossed, CROSS)
         write_table(outputs["overlaps"], overlaps(found, alone, max(steps)), OVERLAPS)
 
@@ -222,6 +217,6 @@ def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
     rows: Rows = []
     for before, after in COMPARED:
         place = {**found.run.columns(), "before": before, "after": after}
-        measured = measures(trajectory, before, after)
+        measured = measures(trajectory, before, after, floored=False)
         rows += [place | {"measure": name} | measured[name] for name in measured]
     return rows

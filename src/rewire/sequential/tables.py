@@ -4,10 +4,13 @@ Where they are, for a model and a run:
 
     results/sequential/{model}/{run}/measures.parquet    MEASURES
     results/sequential/{model}/{run}/changes.parquet     CHANGES
+    results/sequential/{model}/{run}/turnover.parquet    TURNOVER
+    results/sequential/{model}/{run}/layers.parquet      LAYERS
+    results/sequential/{model}/{run}/edge_centric.parquet   EDGE_CENTRIC
     results/sequential/{model}/{run}/cross.parquet       CROSS, of a sequential run alone
     results/sequential/{model}/{run}/overlaps.parquet    OVERLAPS, of a sequential run alone
     results/sequential/{model}/checkpoints.parquet       MEASURES of every run
-    results/sequential/{model}/changes.parquet           CHANGES of every run
+    results/sequential/{model}/changes.parquet           CHANGES of every run; turnover, layers, edge_centric likewise
     results/sequential/{model}/pairs.parquet             PAIRS, a row a sequential run
 
 A run is ``add`` (one task), ``add-max/kept`` (a second task after a first one, by a variant of the config) or
@@ -75,14 +78,18 @@ MEASURES = schema(
     circuit_correct="list<float>",  # [examples] of `circuit_accuracy`
     nll="list<double>",  # [examples] of the circuit, nats
 )
-# one row a task, checkpoint after step 0, reference and measure of change; the columns of results/evolution
-CHANGES = schema(
+# a checkpoint after step 0 beside an earlier one, of a task that is measured
+COMPARISON = {
     **RUN,
-    task="string",
-    step="int64",
-    checkpoint="string",
-    reference="string",  # previous (checkpoint) or base (step 0 of the run)
-    reference_checkpoint="string",
+    "task": "string",
+    "step": "int64",
+    "checkpoint": "string",
+    "reference": "string",  # previous (checkpoint) or base (step 0 of the run)
+    "reference_checkpoint": "string",
+}
+# one row a comparison and measure of change; the columns of results/evolution
+CHANGES = schema(
+    **COMPARISON,
     measure="string",  # edge_jaccard, edge_turnover (|A xor B| / |A|), edge_unshared (1 - |A and B| / k), node_..., weighted_jaccard, spearman
     value="float64",
     low="float64",  # 95 % interval
@@ -95,6 +102,56 @@ CHANGES = schema(
     **with_interval("random"),
     examples="int32",  # that the circuits are scored on (validation)
 )
+# births and deaths: one row a comparison
+TURNOVER = schema(
+    **COMPARISON,
+    edges="int32",  # of the checkpoint's circuit
+    nodes="int32",
+    edges_born="int32",  # in the checkpoint's circuit alone
+    edges_lost="int32",  # in the reference's alone
+    nodes_born="int32",
+    nodes_lost="int32",
+    examples="int32",  # that the circuits are scored on (validation)
+)
+# the same by layer: one row a comparison, end and layer
+LAYERS = schema(
+    **COMPARISON,
+    end="string",  # source: edges that start from the layer, -1 for the embedding; destination: that arrive, L for the logits
+    layer="int32",
+    edges_before="int32",
+    edges_after="int32",
+    edges_born="int32",
+    edges_lost="int32",
+)
+# the edge-centric test: one row a comparison. Changes are 1 - Jaccard
+EDGE_CENTRIC = schema(
+    **COMPARISON,
+    examples="int32",
+    edge_change="float64",
+    node_change="float64",
+    edge_floor="float64",  # mean of both models' noise floors
+    node_floor="float64",
+    edge_replaced="float64",  # if the heads of each layer trade places
+    node_replaced="float64",
+    statistic="float64",  # > 0: edges change more than the node change explains
+    low="float64",  # interval at 1 - alpha
+    high="float64",
+    p="float64",  # the largest of p_noise, p_edge, p_sampling
+    q="float64",  # of p, over the comparisons of all runs; in the table of all runs alone
+    p_noise="float64",
+    p_edge="float64",
+    p_sampling="float64",
+    p_node="float64",
+    alpha="float64",
+    verdict="string",  # supported, not supported, inconclusive
+    # shares of known cases that the test rejects: the task's at its last checkpoint; in the table of all runs of all of them
+    **with_interval("false_positives"),
+    false_positives_pairs="int32",
+    **with_interval("power"),
+    power_pairs="int32",
+)
+# how circuits change over the checkpoints of a run: every kind of run has these
+EVOLUTION = {"changes": CHANGES, "turnover": TURNOVER, "layers": LAYERS, "edge_centric": EDGE_CENTRIC}
 # one row a direction: a circuit on the other task's test prompts, in the model that has learned that task
 CROSS = schema(
     **RUN,

@@ -66,13 +66,14 @@ def train_stage(
     is what ``rewire.models.load`` takes. ``settings``: training (see ``training.train``, and seed), steps (kept before
     the last), adapter, full. ``variant``: of a second stage, how it follows the first one: adapters (see
     ``adapters.prepared``), rate (that the learning rate is multiplied by), circuit (inside or outside that of the scores
-    file ``circuit``). ``work``: where an interrupted run resumes from; removed when done.
+    file ``circuit``, or random, drawn with seed). ``work``: where an interrupted run resumes from; removed when done.
     """
     variant, work = variant or {}, Path(work)
     recipe = dict(settings["training"])
     recipe["learning_rate"] *= variant.get("rate", 1)
     set_seed(recipe["seed"])
-    model, parameters = prepared(start, settings, variant.get("adapters"), circuit, variant.get("circuit"))
+    side = variant.get("circuit"), variant.get("seed", 0)
+    model, parameters = prepared(start, settings, variant.get("adapters"), circuit, *side)
     tokenizer = find_tokenizer(bottom_of(start))
     log.info("%s: %d parameters are trained", start, parameters)
     steps = kept_steps(settings)
