@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from sequential.worlds import World, section
 
+from rewire.circuits import evaluation
 from rewire.circuits.selection import whole
 from rewire.errors import InputError
+from rewire.faithfulness.measures import METRICS
 from rewire.models import load
 from rewire.sequential.evolution import seed_of
-from rewire.sequential.measures import circuit_columns, model_columns, read_task
+from rewire.sequential.measures import TaskPairs, circuit_columns, model_columns, read_task
 from rewire.sequential.stage import measure_run, measure_second_stage
 from rewire.sequential.tables import CHANGES, CROSS, EVOLUTION, MEASURES, OVERLAPS
 from rewire.tables import read_table
@@ -190,8 +193,6 @@ def paths(world: World, task: str):
 
 
 def test_accuracy_is_of_the_most_likely_token_at_the_answer(world):
-    import torch
-
     model, task = load(world.trained("max") / "step-000004"), paths(world, "max")
     with torch.no_grad():
         logits = model.bridge(task.test.clean[:, :-1])[:, -1]
@@ -247,3 +248,9 @@ def test_each_circuit_is_judged_on_the_other_task(world):
 def test_every_variant_is_measured(world, variant):
     found = rows(world.measured(f"add-max/{variant}")["measures"])
     assert len(found) == 6 and {row["variant"] for row in found} == {variant}
+
+
+def test_nine_tenths_right_meet_a_threshold_of_nine_tenths(world, monkeypatch):
+    right = dict.fromkeys(METRICS, torch.cat([torch.ones(54), torch.zeros(6)]))
+    monkeypatch.setattr(evaluation, "evaluate_baselines", lambda *_: {"clean": right, "corrupted": right})
+    assert model_columns(None, TaskPairs(range(60), range(60)), world.settings)["validation_accuracy"] >= 0.9

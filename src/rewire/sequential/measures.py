@@ -66,8 +66,10 @@ def model_columns(model: Model, task: TaskPairs, settings: Mapping[str, Any]) ->
     validation = evaluation.evaluate_baselines(model, task.validation, ("accuracy",), batch_tokens)
     resamples = Resamples(len(task.test), seed=settings["seed"])
     right = test["clean"]["accuracy"]
+    # in float64: a float32 mean of 54 of 60 is just below 0.9, and a threshold of 0.9 would not be met
+    validated = as_arrays(validation["clean"])["accuracy"]
     return {
-        "validation_accuracy": float(validation["clean"]["accuracy"].mean()),
+        "validation_accuracy": float(validated.mean()),
         **interval_columns("accuracy", resamples.interval(resamples.means(right))),
         "corrupted_accuracy": float(test["corrupted"]["accuracy"].mean()),
         "correct": right.tolist(),
