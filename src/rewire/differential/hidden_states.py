@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rewire.differential.averages import mean_over_tokens, mean_vector
+from rewire.differential.averages import mean_over_tokens, mean_vector, norm
 
 
 def hidden_state_measures(p: Tensor, q: Tensor, real: Tensor, positions: int) -> dict[str, Tensor]:
@@ -29,12 +29,22 @@ def hidden_state_measures(p: Tensor, q: Tensor, real: Tensor, positions: int) ->
 
 
 def token_distances(p: Tensor, q: Tensor, real: Tensor) -> Tensor:
-    """[B, T, D] x 2 -> [2, B, T]: cosine distance, and that of the states less their means over the example's tokens."""
+    """[B, T, D] x 2 -> [2, B, T]: cosine distance, and that of the states less their means over the example's tokens.
+
+    On a CPU one example after another, so that what is made of it stays in the cache.
+    """
+    at_once = 1 if p.device.type == "cpu" else len(p)
+    examples = zip(*(x.split(at_once) for x in (p, q, real)), strict=True)
+    return torch.cat([example_distances(*example) for example in examples], dim=1)
+
+
+def example_distances(p: Tensor, q: Tensor, real: Tensor) -> Tensor:
+    """``token_distances`` of a few examples."""
     difference = q - p
     distance = cosine_distance(norm(p), norm(q), norm(difference))
     states = p - mean_vector(p, real)
     before = norm(states)
-    difference -= mean_vector(difference, real)  # in place, as below: these are the largest tensors here
+    difference -= mean_vector(difference, real)
     after = norm(states.add_(difference))
     return torch.stack([distance, cosine_distance(before, after, norm(difference))])
 
@@ -70,10 +80,6 @@ def linear_cka(p: Tensor, q: Tensor, used: Tensor) -> Tensor:
         centred = (x - mean_vector(x, used)) * used[..., None]
         grams.append((centred @ centred.transpose(-1, -2)).flatten(1).double())
     return cosine(*grams)
-
-
-def norm(x: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x, dim=-1)
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
