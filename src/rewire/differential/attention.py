@@ -5,12 +5,10 @@ Definitions: docs/definitions.md, "Differential". A head is never mixed with ano
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from rewire.differential.averages import dot, mean_over_tokens
@@ -95,7 +93,7 @@ def compare_spread(
 
     Attention is ``weights`` / ``total``; ``apart`` is Q's ``shifted`` less P's; ``first``: position of the first query.
     Gini coefficients, and the Jensen-Shannon divergence in nats. With d = log Q - log P, twice the latter is
-    sum of (P + Q) (log 2 - log(1 + exp -|d|)) - min(P, Q) |d|: no large terms, and exactly 0 for equal attention.
+    sum of -(P + Q) log((1 + exp -|d|) / 2) - min(P, Q) |d|: no large terms, and exactly 0 for equal attention.
     """
     some = slice(-(first + 1) % every, None, every)
     total = total[..., some, None]
@@ -104,9 +102,11 @@ def compare_spread(
     inequality = gini(attention, count)
     log_total = total.log()
     size = (apart[..., some, :] - (log_total[1] - log_total[0])).abs_()
-    nearer = F.softplus(size, beta=-1).add_(math.log(2))  # log 2 - log(1 + exp -|d|)
-    twice = dot(attention[0] + attention[1], nearer)
-    twice -= dot(torch.minimum(attention[0], attention[1]), size)
+    less, more = torch.minimum(*attention), torch.maximum(*attention)
+    more.clamp_(min=torch.finfo(more.dtype).tiny)  # 0 of keys after the query, and of underflow
+    ratio = less / more  # exp -|d|
+    twice = -dot(less + more, ratio.add_(1).mul_(0.5).log_())
+    twice -= dot(less, size)
     return {
         "gini_base": inequality[0],
         "gini": inequality[1],
