@@ -103,9 +103,10 @@ def compare_spread(
     log_total = total.log()
     size = (apart[..., some, :] - (log_total[1] - log_total[0])).abs_()
     less, more = torch.minimum(*attention), torch.maximum(*attention)
+    both = less + more
     more.clamp_(min=torch.finfo(more.dtype).tiny)  # 0 of keys after the query, and of underflow
     ratio = less / more  # exp -|d|
-    twice = -dot(less + more, ratio.add_(1).mul_(0.5).log_())
+    twice = -dot(both, ratio.add_(1).mul_(0.5).log_())
     twice -= dot(less, size)
     return {
         "gini_base": inequality[0],

@@ -21,8 +21,7 @@ def mean_vector(states: Tensor, real: Tensor) -> Tensor:
 def dot(a: Tensor, b: Tensor) -> Tensor:
     """[..., S] x 2 -> [...]: by BLAS on a CPU, which makes no product as a tensor and reads rows as they lie."""
     if a.device.type == "cpu":
-        with np.errstate(invalid="ignore", over="ignore"):
-            return torch.from_numpy(np.asarray(np.vecdot(a.numpy(), b.numpy())))
+        return torch.from_numpy(np.asarray(np.vecdot(a.numpy(), b.numpy())))
     return (a * b).sum(dim=-1)
 
 

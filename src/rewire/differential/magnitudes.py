@@ -46,11 +46,10 @@ def array_sums(x: NDArray[np.floating]) -> tuple[float, float]:
     rows = max(1, PIECE // x.shape[1])
     squares = np.empty(len(x), x.dtype)
     absolute = 0.0
-    with np.errstate(invalid="ignore", over="ignore"):  # the caller says where values are not finite
-        for start in range(0, len(x), rows):
-            piece = x[start : start + rows]
-            np.vecdot(piece, piece, out=squares[start : start + rows])
-            flat = piece.reshape(-1)
-            for first in range(0, len(flat), SUM):
-                absolute += asum(flat[first : first + SUM])
+    for start in range(0, len(x), rows):
+        piece = x[start : start + rows]
+        np.vecdot(piece, piece, out=squares[start : start + rows])
+        flat = piece.reshape(-1)
+        for first in range(0, len(flat), SUM):
+            absolute += asum(flat[first : first + SUM])
     return float(np.sqrt(squares, out=squares).sum(dtype=np.float64)), absolute
