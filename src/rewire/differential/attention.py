@@ -33,10 +33,8 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, every: int = 1) -> tup
         total = weights.sum(dim=-1)
         outputs.append(weights @ values[..., : scores.shape[-1], :] / total[..., None])
         first = scores.shape[-1] - scores.shape[-2]
-        pieces.append(
-            compare_attention(weights, shifted, total)
-            | compare_spread(weights, shifted[1], total, first, every)
-        )
+        measured = compare_attention(weights, shifted, total)  # leaves Q's less P's in shifted[1]
+        pieces.append(measured | compare_spread(weights, shifted[1], total, first, every))
     measures = {name: torch.cat([piece[name] for piece in pieces], dim=-1) for name in pieces[0]}
     return torch.cat(outputs, dim=-2), measures
 

@@ -36,7 +36,7 @@ def token_distances(p: Tensor, q: Tensor, real: Tensor) -> Tensor:
     at_once = 1 if p.device.type == "cpu" else len(p)
     room = torch.empty_like(p[:at_once]), torch.empty_like(p[:at_once])
     examples = zip(*(x.split(at_once) for x in (p, q, real)), strict=True)
-    norms = torch.cat([squares(*example, *room) for example in examples], dim=1).sqrt_()  # [6, B, T]
+    norms = torch.cat([squares(p, q, real, *room) for p, q, real in examples], dim=1).sqrt_()  # [6, B, T]
     return torch.stack([cosine_distance(*norms[:3]), cosine_distance(*norms[3:])])
 
 
