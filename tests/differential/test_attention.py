@@ -114,9 +114,10 @@ def test_attention_on_one_key_has_no_entropy_and_the_largest_gini():
 def test_divergences_stay_finite_where_attention_underflows():
     scores = torch.tensor([[[0.0, 400.0, -400.0]], [[300.0, -500.0, 200.0]]])
     shifted = scores - scores.amax(dim=-1, keepdim=True)
-    total = shifted.exp().sum(dim=-1)
-    measures = compare_attention(shifted.exp(), torch.cat([shifted, shifted[:1]]), total)
-    measures |= compare_spread(scores.softmax(-1), scores.log_softmax(-1), 2, 1)
+    weights = shifted.exp()
+    total = weights.sum(dim=-1)
+    measures = compare_attention(weights, shifted, total)
+    measures |= compare_spread(weights, shifted[1], total, 2, 1)
     assert all(torch.isfinite(value).all() for value in measures.values())
     assert measures["attention_js"].item() == pytest.approx(math.log(2), rel=1e-4)  # nothing in common
     assert measures["attention_kl"].item() == pytest.approx(400, rel=1e-5)

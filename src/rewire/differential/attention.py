@@ -5,15 +5,13 @@ Definitions: docs/definitions.md, "Differential". A head is never mixed with ano
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from rewire.differential.averages import mean_over_tokens
+from rewire.differential.averages import dot, mean_over_tokens
 
 QUERIES = 32  # worked out at a time: their attention stays in the cache, and keys after the last of them are left out
 LARGEST = (
@@ -30,19 +28,13 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, every: int = 1) -> tup
     """
     outputs, pieces = [], []
     for scores in attention_scores(queries, keys):
-        shifted = scores.new_empty(3, *scores.shape[1:])  # of P and Q less the largest; then Q's less P's
-        torch.sub(scores, scores.amax(dim=-1, keepdim=True), out=shifted[:2])
-        weights = shifted[:2].exp()  # attention times ``total``
+        shifted = scores.sub_(scores.amax(dim=-1, keepdim=True))
+        weights = shifted.exp()  # attention times ``total``
         total = weights.sum(dim=-1)
         outputs.append(weights @ values[..., : scores.shape[-1], :] / total[..., None])
         first = scores.shape[-1] - scores.shape[-2]
-        some = slice(-(first + 1) % every, None, every)
-        log_attention = shifted[:2, ..., some, :] - total[..., some, None].log()
-        attention = weights[..., some, :] / total[..., some, None]
-        pieces.append(
-            compare_attention(weights, shifted, total)
-            | compare_spread(attention, log_attention, first + some.start, every)
-        )
+        measured = compare_attention(weights, shifted, total)  # leaves Q's less P's in shifted[1]
+        pieces.append(measured | compare_spread(weights, shifted[1], total, first, every))
     measures = {name: torch.cat([piece[name] for piece in pieces], dim=-1) for name in pieces[0]}
     return torch.cat(outputs, dim=-2), measures
 
@@ -72,43 +64,48 @@ def out_of_range(queries: Tensor, keys: Tensor) -> Tensor:
 
 
 def compare_attention(weights: Tensor, shifted: Tensor, total: Tensor) -> dict[str, Tensor]:
-    """[2, ..., S], [3, ..., S], [2, ...] of P and Q -> measure -> [...]: entropies and KL divergences, nats.
+    """[2, ..., S] x 2, [2, ...] of P and Q -> measure -> [...]: entropies and KL divergences, nats.
 
     Attention is ``weights`` / ``total``, its logarithm ``shifted`` less that of ``total``, which is the same for all keys
-    and is taken out of the sums over them. ``shifted[2]`` is overwritten with Q's less P's, so that equal attention is
-    exactly 0 apart. All six sums over keys of a query are one small matrix product, which no other tensor is made for.
+    and is taken out of the sums over them. ``shifted[1]`` is overwritten with Q's less P's, so that equal attention is
+    exactly 0 apart.
     """
-    torch.sub(shifted[1], shifted[0], out=shifted[2])
-    by_query = [x.flatten(1, -2).transpose(0, 1) for x in (weights, shifted)]  # [queries, 2 and 3, S]
-    sums = (by_query[0] @ by_query[1].transpose(1, 2)).permute(1, 2, 0).unflatten(-1, total.shape[1:])
-    means = sums / total[:, None]  # [2, 3, ...]: over attention of P and Q, of log P, log Q and log Q - log P
+    mean = dot(weights, shifted) / total  # [2, ...]: over attention of P and Q, of its own logarithm
+    shifted[1] -= shifted[0]
+    apart = dot(weights, shifted[1:]) / total  # of log Q - log P
     log_total = total.log()
-    apart = log_total[1] - log_total[0]
+    entropy = (log_total - mean).clamp_(min=0)
+    apart -= log_total[1] - log_total[0]
     return {
-        "entropy_base": (log_total[0] - means[0, 0]).clamp(min=0),
-        "entropy": (log_total[1] - means[1, 1]).clamp(min=0),
-        "attention_kl": (means[1, 2] - apart).clamp(min=0),
-        "attention_kl_reverse": (apart - means[0, 2]).clamp(min=0),
+        "entropy_base": entropy[0],
+        "entropy": entropy[1],
+        "attention_kl": apart[1].clamp(min=0),
+        "attention_kl_reverse": -apart[0].clamp(max=0),
     }
 
 
-def dot(a: Tensor, b: Tensor) -> Tensor:
-    """[..., S] x 2 -> [...]: twice as fast as ``vecdot`` on pieces that stay in the cache."""
-    return (a * b).sum(dim=-1)
+def compare_spread(
+    weights: Tensor, apart: Tensor, total: Tensor, first: int, every: int
+) -> dict[str, Tensor]:
+    """[2, ..., W, S] of P and Q, [..., W, S], [2, ..., W] -> measure -> [...], of every ``every``-th query.
 
-
-def compare_spread(attention: Tensor, log_attention: Tensor, first: int, every: int) -> dict[str, Tensor]:
-    """[2, ..., W, S] of P and Q at queries first, first + every, ... -> measure -> [..., W].
-
+    Attention is ``weights`` / ``total``; ``apart`` is Q's ``shifted`` less P's; ``first``: position of the first query.
     Gini coefficients, and the Jensen-Shannon divergence in nats. With d = log Q - log P, twice the latter is
-    sum of (P + Q) (log 2 - log(1 + exp -|d|)) - min(P, Q) |d|: no large terms, and exactly 0 for equal attention.
+    sum of -(P + Q) log((1 + exp -|d|) / 2) - min(P, Q) |d|: no large terms, and exactly 0 for equal attention.
     """
-    count = first + 1 + every * torch.arange(attention.shape[-2], device=attention.device)
+    some = slice(-(first + 1) % every, None, every)
+    total = total[..., some, None]
+    attention = weights[..., some, :] / total
+    count = first + 1 + torch.arange(weights.shape[-2], device=weights.device)[some]
     inequality = gini(attention, count)
-    size = (log_attention[1] - log_attention[0]).abs_()
-    apart = F.softplus(size, beta=-1).add_(math.log(2))  # log 2 - log(1 + exp -|d|)
-    twice = dot(attention[0] + attention[1], apart)
-    twice -= dot(torch.minimum(attention[0], attention[1]), size)
+    log_total = total.log()
+    size = (apart[..., some, :] - (log_total[1] - log_total[0])).abs_()
+    less, more = torch.minimum(*attention), torch.maximum(*attention)
+    both = less + more
+    more.clamp_(min=torch.finfo(more.dtype).tiny)  # 0 of keys after the query, and of underflow
+    ratio = less / more  # exp -|d|
+    twice = -dot(both, ratio.add_(1).mul_(0.5).log_())
+    twice -= dot(less, size)
     return {
         "gini_base": inequality[0],
         "gini": inequality[1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,3 +16,15 @@ def mean_vector(states: Tensor, real: Tensor) -> Tensor:
     """[B, T, D], bool [B, T] -> [B, 1, D]: the mean of the example's real tokens."""
     weights = real.to(states.dtype)[:, None]
     return weights @ states / weights.sum(dim=-1, keepdim=True)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """[..., S] x 2 -> [...]: by BLAS on a CPU, which makes no product as a tensor and reads rows as they lie."""
+    if a.device.type == "cpu":
+        return torch.from_numpy(np.asarray(np.vecdot(a.numpy(), b.numpy())))
+    return (a * b).sum(dim=-1)
+
+
+def norm(x: Tensor) -> Tensor:
+    """[..., S] -> [...]."""
+    return dot(x, x).sqrt_()

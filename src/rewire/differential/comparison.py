@@ -30,6 +30,7 @@ Pair = tuple[Tensor, Tensor]  # of P and of Q
 
 
 @torch.no_grad()
+@np.errstate(invalid="ignore", over="ignore")  # ``Comparison`` says where values are not finite
 def compare(
     base: Model,
     tuned: Model,
