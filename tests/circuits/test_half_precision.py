@@ -45,7 +45,10 @@ def test_scores_are_float32_and_close_to_the_float32_models(halves, method):
     expected = attribution.attribute(halves.reference, pairs, method=method).values
     assert found.dtype == torch.float32 and found.isfinite().all()
     assert relative(found, expected) < TOLERANCE[halves.dtype]
-    assert spearmanr(found[edges], expected[edges]).statistic > RANKS[halves.dtype]
+    # in the ranks of scores near zero is rounding alone, another on another processor
+    leading = edges & (expected.abs() >= expected[edges].abs().max() / 100)
+    assert leading.sum() > 40
+    assert spearmanr(found[leading], expected[leading]).statistic > RANKS[halves.dtype]
 
 
 def test_steps_are_averaged_in_float32(halves):
