@@ -19,7 +19,7 @@ KINDS = {
     "summaries": "generation",
 }
 # seconds after a job's start within which it is killed: starting takes some, and the smoke run's jobs are short
-WITHIN = {"training": 12.0, "attribution": 6.0, "generation": 8.0, "table": 5.0}
+WITHIN = {"training": 6.0, "attribution": 4.0, "generation": 4.0, "table": 2.0}
 SCRIPT = re.compile(r"\.snakemake/scripts/[^/\s]*?\.(\w+)\.py")
 PATIENCE = 900  # seconds that one run may take
 
