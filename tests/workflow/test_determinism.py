@@ -27,6 +27,6 @@ def test_stages_that_run_again_elsewhere_give_the_same_bytes(clone, finished: Pa
 @pytest.mark.skipif(not NIGHTLY, reason="a second smoke run: REWIRE_NIGHTLY=1 runs it")
 def test_two_smoke_runs_give_the_same_bytes(make_copy, finished: Path) -> None:
     copy = make_copy("twice")
-    done = copy.snakemake()
+    done = copy.snakemake("everything")
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     check_same(copy.folder, contents(finished))

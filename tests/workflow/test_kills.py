@@ -52,7 +52,7 @@ def test_thirty_kills_over_the_whole_run_end_in_the_same_bytes(make_copy, finish
     copy = make_copy("kills")
     quota = {"training": 9, "attribution": 6, "generation": 6, "table": 5, "write": 8, "snakemake": 5}
     killer = Killer(copy.folder, quota, SEED)
-    killer.run()
+    killer.run("everything")
     log.info("%d kills in %d runs: %s", killer.delivered.total(), killer.runs, dict(killer.delivered))
     assert killer.delivered.total() >= 30 and all(killer.delivered[kind] for kind in quota)
     check_same(copy.folder, contents(finished))
