@@ -16,7 +16,7 @@ from rewire.evolution.trajectory import read_trajectory
 from rewire.models import Model, load
 from rewire.sequential.declared import Run
 from rewire.sequential.evolution import write_evolution
-from rewire.sequential.measures import TaskPairs, circuit_columns, find_circuit, model_columns, read_task
+from rewire.sequential.measures import TaskPairs, circuit_columns, find_circuit, measured_columns, read_task
 from rewire.sequential.tables import CROSS, MEASURES, OVERLAPS
 from rewire.tables import read_table, write_table
 from rewire.whole_file import replacing_folder
@@ -87,8 +87,7 @@ class Measurement:
             "task": task,
             "step": step,
             "checkpoint": checkpoint_name(step),
-            **model_columns(model, self.tasks[task], self.settings),
-            **circuit_columns(model, circuit, self.tasks[task].test, self.settings),
+            **measured_columns(model, circuit, self.tasks[task], self.settings),
             "completeness_gap": read_scored_circuit(path)[0].completeness_gap,
         }
         log.info(
