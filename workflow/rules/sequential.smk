@@ -8,6 +8,7 @@ from rewire.sequential.declared import (
     SEQUENTIAL,
     SUMMARIZATION,
     every_task,
+    masked,
     runs,
 )
 from rewire.sequential.declared import problem as wrong_section
@@ -67,6 +68,7 @@ ANALYSES = ["regression"] * bool(SECOND) + ["algebra"] * bool(COMPOSED)
 # a table that claims are judged on -> its file; of AddSub the circuit at every size is published
 CURVES = {"curve": "add_sub/curve"} if "add_sub" in every_task(SECTION) else {}
 OF_SEQUENTIAL = ["accuracy", "changes"] + ["heatmaps", "forgetting"] * bool(SECOND)
+OF_SEQUENTIAL += ["masked"] * bool(masked(SECTION)[0])
 SHOWN = "results/figures/{model}/sequential/{name}"
 
 OF_MODEL = "results/sequential/{model}"
