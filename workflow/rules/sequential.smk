@@ -146,8 +146,9 @@ def measuring_circuits():
 
 def measuring():
     """The settings that a measurement of checkpoints reads."""
-    evolved = section("sequential", "resamples", "alpha", "controls")
-    return ordered(measuring_circuits() | evolved)
+    more = section("sequential", "resamples", "alpha", "controls")
+    more |= section("faithfulness", "fractions")
+    return ordered(measuring_circuits() | more)
 
 
 def longest(model):
@@ -183,6 +184,10 @@ def measuring_run(passes):
 
 
 PASSES = (len(KEPT_STEPS) + 1) * (config["circuits"]["steps"] + SECTION["random"] + 6)
+# and at every checkpoint the complements of the random circuits, and two rankings of every size
+ALL_PASSES = PASSES + (len(KEPT_STEPS) + 1) * (
+    SECTION["random"] + 1 + 2 * len(config["faithfulness"]["fractions"])
+)
 
 
 rule pretrain_on_tasks:
@@ -375,7 +380,7 @@ rule measure_task:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **measuring_run(PASSES),
+        **measuring_run(ALL_PASSES),
     params:
         code=code("sequential_measures.py"),
         run=described_run,
@@ -410,7 +415,7 @@ rule measure_second_task:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **measuring_run(PASSES),
+        **measuring_run(ALL_PASSES),
     params:
         code=code("sequential_second.py"),
         run=described_run,
