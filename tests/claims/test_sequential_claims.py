@@ -99,9 +99,11 @@ def test_a_run_without_single_runs_has_no_change(tables):
         measured({"changes": tables("changes", rows, CHANGES)}, "first_edge_change")
 
 
-def test_training_inside_is_set_against_training_outside_prompt_by_prompt(tables):
-    """Inside, 6 of 8 prompts are lost; outside, 2 of 8; before, all were right."""
-    correct = {"inside": [0] * 6 + [1] * 2, "outside": [0, 0] + [1] * 6}
+@pytest.mark.parametrize("other", ["outside", "random"])
+def test_training_inside_is_set_against_training_elsewhere_prompt_by_prompt(tables, other):
+    """Inside, 6 of 8 prompts are lost; elsewhere, 2 of 8; before, all were right."""
+    name = f"inside_minus_{other}"
+    correct = {"inside": [0] * 6 + [1] * 2, other: [0, 0] + [1] * 6}
     pairs, checkpoints = [], []
     for variant, right in correct.items():
         row = pair_rows([0.5], [0.5], variant=variant)[0]
@@ -112,15 +114,33 @@ def test_training_inside_is_set_against_training_outside_prompt_by_prompt(tables
         "pairs": tables("pairs", pairs, PAIRS),
         "checkpoints": tables("checkpoints", checkpoints, CHECKPOINTS),
     }
-    found = measured(given, "inside_minus_outside")
+    found = measured(given, name)
     assert (found.value, found.n) == (pytest.approx(0.5), 8) and found.low > 0
     alone = given | {"pairs": tables("one", pairs[:1], PAIRS)}
-    assert measured(alone, "inside_minus_outside") is None
+    assert measured(alone, name) is None
     unlearned = given | {"pairs": tables("none", [row | {"learned": False} for row in pairs], PAIRS)}
-    assert measured(unlearned, "inside_minus_outside") is None
+    assert measured(unlearned, name) is None
     for side in range(2):  # a second task that one side did not learn is no comparison
         half = [row | {"second_learned": i != side} for i, row in enumerate(pairs)]
-        assert measured(given | {"pairs": tables("half", half, PAIRS)}, "inside_minus_outside") is None
+        assert measured(given | {"pairs": tables("half", half, PAIRS)}, name) is None
+
+
+def test_both_comparisons_of_the_inside_are_claims_of_their_own(tables):
+    """Forgets more than the outside, which has other parameters, and less than as many at random."""
+    correct = {"inside": [0] * 6 + [1] * 6, "outside": [1] * 12, "random": [0] * 12}
+    rows, checkpoints = [], []
+    for variant, right in correct.items():
+        rows += pair_rows([0.5], [0.5], variant=variant)
+        checkpoints.append({"run": rows[-1]["run"], "task": rows[-1]["first"], "step": 10, "correct": right})
+    rows = [row | {"first_accuracy_before": 1.0} for row in rows]
+    given = {
+        "pairs": tables("pairs", rows, PAIRS),
+        "checkpoints": tables("checkpoints", checkpoints, CHECKPOINTS),
+    }
+    names = ("circuit-carries-forgetting", "circuit-carries-forgetting-at-equal-size")
+    judged = [judge(name, CLAIMS[name], "calculator", "tasks", given) for name in names]
+    assert [row["value"] for row in judged] == pytest.approx([0.5, -0.5])
+    assert [row["verdict"] for row in judged] == ["supported", "not supported"]
 
 
 def test_pairs_that_share_their_first_task_are_one_sample_of_its_prompts(tables):

@@ -82,6 +82,8 @@ def pairs(
                 row |= around(f"{name}_jaccard{of}", overlap + 0.1 * (name == "node"), 0.06)
         row |= around("first_on_second", overlap + noise.normal(0, 0.1), 0.1)
         row |= around("second_on_first", 1.4 * overlap - 0.2, 0.1)
+        row |= around("second_accuracy_after", 0.9 + 0.1 * overlap, 0.03)
+        row |= {"second_threshold": 0.9, "parameters": 25088 if run["variant"] == "inside" else 49664}
         if row["learned"]:
             row |= around("forgetting", 0.9 - overlap + noise.normal(0, 0.1), 0.05)
         rows.append(row)

@@ -8,6 +8,7 @@ from rewire.figures import (
     sequential_changes,
     sequential_forgetting,
     sequential_heatmaps,
+    sequential_masked,
     sequential_runs,
 )
 from rewire.figures.frames import read_frame
@@ -29,6 +30,9 @@ def test_figures_repeat_their_bytes(tables, drawn):
     svg = drawn(lambda *files: sequential_forgetting.draw(pairs, fits, "calculator", *files))
     assert "kept" in svg and "then sub" in svg
     assert "learned" in drawn(lambda *files: sequential_heatmaps.draw(pairs, "x", *files))
+    sides = made.pairs(tables)[0]
+    assert "25,088" in drawn(lambda *files: sequential_masked.draw(sides, ["inside"], ["kept"], "x", *files))
+    pairs, fits = made.pairs(tables, few, unlearned=["sub"])
     changes, table = made.changes(tables, few), made.checkpoints(tables, few)
     assert "while it is learned" in drawn(lambda *files: sequential_changes.draw(changes, "x", *files))
     assert "then sub" in drawn(lambda *files: sequential_accuracy.draw(table, "calculator", *files))
@@ -167,3 +171,34 @@ def test_two_pairs_are_drawn_without_a_fit(tables):
     axes = panels(sequential_forgetting.figure(*read, "x"))
     assert "(no interval)" in axes[0].get_title(loc="left")
     assert not [line for line in axes[0].lines if len(line.get_xdata()) == sequential_forgetting.POINTS]
+
+
+VARIANTS = (*made.VARIANTS, "inside")
+
+
+def test_masked_has_a_row_a_pair_that_the_sides_are_run_on_and_a_point_a_variant(tables):
+    frame = read_frame(made.pairs(tables)[0], sequential_masked.COLUMNS)
+    axes = panels(sequential_masked.figure(frame, ["inside"], made.VARIANTS, "x"))
+    assert len(axes) == 3  # of all pairs one is run inside the circuit
+    assert axes[0].get_ylabel() == "add → sub"
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == list(VARIANTS)
+    rows = frame[(frame["first"] == "add") & (frame["second"] == "sub")].set_index("variant")
+    for panel, column in zip(axes, sequential_masked.INTERVALS, strict=False):
+        points = [line for line in panel.lines if line.get_marker() == "o"]
+        found = {VARIANTS[int(line.get_ydata()[0])]: line.get_xdata()[0] for line in points}
+        assert found == {variant: rows[column][variant] for variant in VARIANTS}
+        assert len(panel.collections) == 3 and panel.get_legend() is None
+    assert [bar.get_width() for bar in axes[2].patches] == [rows["parameters"][name] for name in VARIANTS]
+    assert texts(axes[2]) == ["49,664", "49,664", "25,088"]
+
+
+def test_masked_without_a_learned_first_task_says_so_and_names_a_table_without_the_variants(tables, tmp_path):
+    table = made.pairs(tables, unlearned=["add"])[0]
+    axes = panels(
+        sequential_masked.figure(read_frame(table, sequential_masked.COLUMNS), ["inside"], ["kept"], "x")
+    )
+    assert texts(axes[0]) == ["first task not learned"] and not texts(axes[1])
+    with pytest.raises(InputError, match="pairs.parquet: no pair of outside, random"):
+        sequential_masked.draw(
+            table, ("outside", "random"), ["kept"], "x", tmp_path / "a.png", tmp_path / "a.svg"
+        )

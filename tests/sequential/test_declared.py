@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sequential.worlds import section
 
-from rewire.sequential.declared import problem, run_of, runs
+from rewire.sequential.declared import masked, problem, run_of, runs
 from rewire.sequential.tasks.declared import TASKS
 
 
@@ -33,6 +33,21 @@ def test_a_variant_may_have_its_own_pairs():
     assert (found["add+max"].first, found["add+max"].trained) == (None, ["add", "max"])
     for run in found.values():
         assert run_of(run.kind, run.tasks, run.variant) == run
+
+
+def test_sides_of_a_circuit_are_set_beside_what_is_trained_at_their_rate():
+    side = {"adapters": "merged", "rate": 1}
+    variants = {
+        "other draw": side | {"circuit": "random", "seed": 1},
+        "out": side | {"circuit": "outside"},
+        "in": side | {"circuit": "inside"},
+        "not run": side | {"circuit": "inside", "pairs": []},
+        "prior": side,
+        "kept": {"adapters": "continued", "rate": 1},
+        "tenth": {"adapters": "continued", "rate": 0.1},
+    }
+    assert masked(section(variants=variants)) == (["in", "out", "other draw"], ["kept", "prior"])
+    assert masked(section()) == ([], [])
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {

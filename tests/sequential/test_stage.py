@@ -9,12 +9,22 @@ import torch
 from sequential.worlds import World, section
 
 from rewire.circuits import evaluation
-from rewire.circuits.selection import whole
+from rewire.circuits.controls import complement
+from rewire.circuits.scores_file import read_scored_circuit
+from rewire.circuits.selection import top_n, whole
 from rewire.errors import InputError
 from rewire.faithfulness.measures import METRICS
 from rewire.models import load
 from rewire.sequential.evolution import seed_of
-from rewire.sequential.measures import TaskPairs, circuit_columns, model_columns, read_task
+from rewire.sequential.measures import (
+    TaskPairs,
+    area_columns,
+    baselines,
+    circuit_columns,
+    model_columns,
+    necessity_columns,
+    read_task,
+)
 from rewire.sequential.stage import measure_run, measure_second_stage
 from rewire.sequential.tables import CHANGES, CROSS, EVOLUTION, MEASURES, OVERLAPS
 from rewire.tables import read_table
@@ -42,7 +52,8 @@ def test_a_single_run_has_a_row_a_checkpoint(world):
         assert row["circuit_accuracy"] == pytest.approx(np.mean(row["circuit_correct"]))
         assert row["accuracy_low"] <= row["accuracy"] <= row["accuracy_high"]
         assert row["examples"] == len(row["correct"]) == len(row["nll"]) == 10
-        assert row["random_normalised_low"] <= row["random_normalised"] <= row["random_normalised_high"]
+        for name in ("random_normalised", "random_necessity"):
+            assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
 
 
 def test_a_multi_task_run_is_measured_on_each_of_its_tasks(world):
@@ -185,6 +196,57 @@ def test_the_whole_graph_is_as_faithful_and_as_right_as_the_model(world):
     assert found["normalised"] == pytest.approx(1, abs=1e-2)  # of two runs that hardly differ here
     assert found["kl"] == pytest.approx(0, abs=1e-5)
     assert found["kl_percentage"] == pytest.approx(100, abs=1)
+
+
+def test_without_the_whole_graph_nothing_is_left_and_without_no_circuit_everything(world):
+    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
+    runs = baselines(model, task.test, 512)
+    runs["corrupted"]["nll"] = runs["clean"]["nll"] + 1
+    everything = whole(model.graph)
+    nothing = complement(everything)
+    kept = necessity_columns(model, nothing, task.test, world.settings, runs)
+    assert [kept[f"necessity{end}"] for end in ("", "_low", "_high")] == pytest.approx([1] * 3, abs=1e-5)
+    assert kept["random_necessity"] == pytest.approx(1, abs=1e-5)  # of as many edges: none
+    runs = baselines(model, task.test, 512)
+    left = necessity_columns(model, everything, task.test, world.settings, runs)
+    assert left["necessity"] == pytest.approx(0, abs=1e-2)  # of two runs that hardly differ here
+    assert left["random_necessity"] == pytest.approx(left["necessity"], abs=1e-6)
+
+
+def test_necessity_is_how_faithful_the_rest_of_the_model_is(world):
+    row = rows(world.measured("add")["measures"])[-1]
+    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
+    _, circuit = read_scored_circuit(world.single("add").scores("add"))
+    rest = circuit_columns(model, complement(circuit), task.test, world.settings)
+    for end in ("", "_low", "_high"):
+        assert row[f"necessity{end}"] == pytest.approx(rest[f"normalised{end}"], nan_ok=True)
+
+
+def test_areas_are_those_under_the_curve_of_signed_and_of_absolute_scores(world):
+    row = rows(world.measured("add")["measures"])[-1]
+    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
+    scores, _ = read_scored_circuit(world.single("add").scores("add"))
+    fractions = world.settings["fractions"]
+
+    def f(absolute):
+        sizes = [round(fraction * model.graph.n_edges) for fraction in fractions]
+        grown = [top_n(scores, size, absolute=absolute) for size in sizes]
+        found = [circuit_columns(model, one, task.test, world.settings) for one in grown]
+        return np.array([one["normalised"] for one in found])
+
+    assert row["cpr"] == pytest.approx(np.trapezoid(f(absolute=False), fractions))
+    assert row["cmd"] == pytest.approx(np.trapezoid(abs(1 - f(absolute=True)), fractions))
+
+
+def test_the_whole_graph_at_every_fraction_is_a_perfect_ranking(world):
+    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
+    scores, _ = read_scored_circuit(world.single("add").scores("add"))
+    runs = baselines(model, task.test, 512)
+    runs["corrupted"]["nll"] = runs["clean"]["nll"] + 1  # so that f is of runs that differ
+    nearly = world.settings | {"fractions": [1 - 1e-9, 1.0]}
+    found = area_columns(model, scores, task.test, nearly, runs)
+    assert found["cpr"] == pytest.approx(1e-9, rel=1e-3)
+    assert found["cmd"] == pytest.approx(0, abs=1e-13)
 
 
 def paths(world: World, task: str):

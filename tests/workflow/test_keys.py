@@ -213,7 +213,7 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.base.tasks": (["digit_sum"], {"pretrain_on_tasks"}),
     "sequential.base.prompts": (6, {"pretrain_on_tasks"}),
     "sequential.variants.kept.adapters": ("stacked", {"train_second_task"}),
-    "sequential.variants.kept.rate": (0.5, {"train_second_task"}),
+    "sequential.variants.kept.rate": (0.5, {"train_second_task", "draw_sequential_masked"}),
     "sequential.variants.inside.circuit": ("outside", {"train_second_task"}),
     "sequential.variants.random.seed": (1, {"train_second_task"}),
     "sequential.steps": ([6], STAGES | MEASURE_STAGES),
@@ -307,6 +307,8 @@ def test_circuits_of_tasks_are_found_as_others_are(sequenced):
         value, _ = (OF_THE_SMOKE_RUN | BOUNDS)[f"circuits.{key}"]
         plan = sequenced.plan("sequential", preset=sequenced.preset({f"circuits.{key}": value}))
         assert set(plan.changed) == MEASURE_STAGES | COMBINE, key
+    preset = sequenced.preset({"faithfulness.fractions": [0.1, 1.0]})  # of CPR and CMD
+    assert set(sequenced.plan("sequential", preset=preset).changed) == MEASURE_STAGES
 
 
 def test_a_claim_is_judged_on_the_runs_of_its_stage(sequenced):

@@ -6,7 +6,8 @@ import pytest
 
 MODEL = "results/sequential/calculator"
 FIGURES = [
-    f"results/figures/calculator/sequential/{n}" for n in ("accuracy", "changes", "heatmaps", "forgetting")
+    f"results/figures/calculator/sequential/{n}"
+    for n in ("accuracy", "changes", "heatmaps", "forgetting", "masked")
 ]
 
 

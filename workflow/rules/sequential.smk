@@ -8,6 +8,7 @@ from rewire.sequential.declared import (
     SEQUENTIAL,
     SUMMARIZATION,
     every_task,
+    masked,
     runs,
 )
 from rewire.sequential.declared import problem as wrong_section
@@ -67,6 +68,7 @@ ANALYSES = ["regression"] * bool(SECOND) + ["algebra"] * bool(COMPOSED)
 # a table that claims are judged on -> its file; of AddSub the circuit at every size is published
 CURVES = {"curve": "add_sub/curve"} if "add_sub" in every_task(SECTION) else {}
 OF_SEQUENTIAL = ["accuracy", "changes"] + ["heatmaps", "forgetting"] * bool(SECOND)
+OF_SEQUENTIAL += ["masked"] * bool(masked(SECTION)[0])
 SHOWN = "results/figures/{model}/sequential/{name}"
 
 OF_MODEL = "results/sequential/{model}"
@@ -144,8 +146,9 @@ def measuring_circuits():
 
 def measuring():
     """The settings that a measurement of checkpoints reads."""
-    evolved = section("sequential", "resamples", "alpha", "controls")
-    return ordered(measuring_circuits() | evolved)
+    more = section("sequential", "resamples", "alpha", "controls")
+    more |= section("faithfulness", "fractions")
+    return ordered(measuring_circuits() | more)
 
 
 def longest(model):
@@ -181,6 +184,10 @@ def measuring_run(passes):
 
 
 PASSES = (len(KEPT_STEPS) + 1) * (config["circuits"]["steps"] + SECTION["random"] + 6)
+# and at every checkpoint the complements of the random circuits, and two rankings of every size
+ALL_PASSES = PASSES + (len(KEPT_STEPS) + 1) * (
+    SECTION["random"] + 1 + 2 * len(config["faithfulness"]["fractions"])
+)
 
 
 rule pretrain_on_tasks:
@@ -373,7 +380,7 @@ rule measure_task:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **measuring_run(PASSES),
+        **measuring_run(ALL_PASSES),
     params:
         code=code("sequential_measures.py"),
         run=described_run,
@@ -408,7 +415,7 @@ rule measure_second_task:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **measuring_run(PASSES),
+        **measuring_run(ALL_PASSES),
     params:
         code=code("sequential_second.py"),
         run=described_run,

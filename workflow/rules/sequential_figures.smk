@@ -240,3 +240,24 @@ rule draw_sequential_forgetting:
         seed=SECTION["seed"],
     script:
         "../scripts/figure_sequential_forgetting.py"
+
+
+rule draw_sequential_masked:
+    """Forgetting and accuracy where a side of the first task's circuit alone is trained."""
+    input:
+        table=f"{OF_MODEL}/pairs.parquet",
+    output:
+        **sequential_figure("masked"),
+    log:
+        f"{SHOWN_LOG}/masked.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        code=code("figure_sequential_masked.py"),
+        sides=masked(SECTION)[0],
+        others=masked(SECTION)[1],
+    script:
+        "../scripts/figure_sequential_masked.py"

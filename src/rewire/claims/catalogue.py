@@ -30,7 +30,7 @@ from rewire.claims.sequential import (
     combined,
     edges_beyond_nodes_beyond_floor,
     first_change,
-    inside_minus_outside,
+    inside_minus,
     regression,
 )
 from rewire.claims.summaries import (
@@ -91,7 +91,8 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "forgetting_overlap_rho": (regression("spearman", "rho"), "Spearman's rho"),
     "forgetting_overlap_r2": (regression("linear", "r2"), "R²"),
     "forgetting_overlap_logistic_r2": (regression("logistic", "r2"), "R²"),
-    "inside_minus_outside": (inside_minus_outside, "share of accuracy"),
+    "inside_minus_outside": (inside_minus("outside"), "share of accuracy"),
+    "inside_minus_random": (inside_minus("random"), "share of accuracy"),
     "first_edge_change": (first_change("edge"), TURNOVER),
     "first_node_change": (first_change("node"), TURNOVER),
     "edge_change_falls": (change_falls, TURNOVER),

@@ -115,28 +115,35 @@ def combined(circuit: str, column: str) -> Measure:
     return measure
 
 
-def inside_minus_outside(tables: Tables) -> Estimate | None:
-    """Forgetting where the first task's circuit alone is trained, minus where all but it is: mean over prompts and pairs.
+def inside_minus(other: str) -> Measure:
+    """Forgetting where the first task's circuit alone is trained, minus that of the variant ``other``: mean over prompts and pairs.
 
-    The pairs are those of which both variants learned both tasks; None without such. Pairs with one first task share its
-    test prompts, and their mean is one value a prompt. n: prompts of all first tasks. The interval is over prompts, so that
-    it holds for these pairs.
+    ``outside``: all but it is trained; ``random``: as many parameters, anywhere. The pairs are those of which both variants learned
+    both tasks; None without such. Pairs with one first task share its test prompts, and their mean is one value a prompt. n: prompts
+    of all first tasks. The interval is over prompts, so that it holds for these pairs (and draws).
     """
-    pairs, table = frame(tables, "pairs"), frame(tables, "checkpoints")
-    learned = pairs[pairs["learned"].astype(bool) & pairs["second_learned"].astype(bool)]
-    found = {
-        name: learned[learned["variant"] == name].set_index(["first", "second"])
-        for name in ("inside", "outside")
-    }
-    lost: dict[str, list[Any]] = {}  # first task -> [prompts] a pair
-    for pair in found["inside"].index.intersection(found["outside"].index, sort=False):
-        runs = [found[name].loc[pair, "run"] for name in ("inside", "outside")]
-        inside, outside = (after(table, run, pair[0]) for run in runs)
-        before = found["inside"].loc[pair, "first_accuracy_before"]
-        value = (outside - inside) / before if before else np.full(len(inside), math.nan)
-        lost.setdefault(pair[0], []).append(value)
-    values = np.concatenate([np.mean(of_task, axis=0) for of_task in lost.values()]) if lost else np.empty(0)
-    return statistics.mean(values) if len(values) and np.isfinite(values).all() else None
+
+    def measure(tables: Tables) -> Estimate | None:
+        pairs, table = frame(tables, "pairs"), frame(tables, "checkpoints")
+        learned = pairs[pairs["learned"].astype(bool) & pairs["second_learned"].astype(bool)]
+        found = {
+            name: learned[learned["variant"] == name].set_index(["first", "second"])
+            for name in ("inside", other)
+        }
+        lost: dict[str, list[Any]] = {}  # first task -> [prompts] a pair
+        for pair in found["inside"].index.intersection(found[other].index, sort=False):
+            inside, beside = (
+                after(table, found[name].loc[pair, "run"], pair[0]) for name in ("inside", other)
+            )
+            before = found["inside"].loc[pair, "first_accuracy_before"]
+            value = (beside - inside) / before if before else np.full(len(inside), math.nan)
+            lost.setdefault(pair[0], []).append(value)
+        if not lost:
+            return None
+        values = np.concatenate([np.mean(of_task, axis=0) for of_task in lost.values()])
+        return statistics.mean(values) if len(values) and np.isfinite(values).all() else None
+
+    return measure
 
 
 def after(table: Any, run: str, task: str) -> Any:

@@ -103,6 +103,16 @@ def runs(settings: Mapping[str, Any]) -> dict[str, Run]:
     return {run.name: run for run in found}
 
 
+def masked(settings: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The variants that train a side of the first task's circuit alone, and the others of the same rates."""
+    declared = {name: one for name, one in settings["variants"].items() if pairs_of(settings, name)}
+    sides = [name for name in declared if "circuit" in declared[name]]
+    rates = {declared[name]["rate"] for name in sides}
+    order = (INSIDE, OUTSIDE, RANDOM)
+    others = sorted(name for name in set(declared) - set(sides) if declared[name]["rate"] in rates)
+    return sorted(sides, key=lambda name: (order.index(declared[name]["circuit"]), name)), others
+
+
 def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     """What is wrong with the section, in one line that names the key: a task that is not ``known``, a task after itself,
     settings that contradict each other.

@@ -12,16 +12,18 @@ import torch
 
 from rewire.circuits import attribution, evaluation
 from rewire.circuits.scores_file import write_scores
-from rewire.circuits.selection import Circuit, top_n
+from rewire.circuits.selection import Circuit, Scores, top_n
+from rewire.faithfulness import areas, necessity
 from rewire.faithfulness.measures import METRICS, as_arrays, columns, measures
 from rewire.faithfulness.resamples import Resamples
-from rewire.faithfulness.sweep import live, random_like
+from rewire.faithfulness.sweep import curve, evaluate, live, random_like
 from rewire.models import Model
 from rewire.pairs import TokenPairs, read_pairs
 from rewire.sequential.tables import NULLED
 from rewire.statistics import Array
 
 RANGE = (0.05, 0.95)  # of random circuits
+Whole = dict[str, dict[str, Array]]  # the model's clean and corrupted run: metric -> [examples]
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,25 @@ def find_circuit(model: Model, task: TaskPairs, settings: Mapping[str, Any], pat
     return circuit
 
 
-def model_columns(model: Model, task: TaskPairs, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The accuracy of the whole model: columns of ``tables.MEASURES``."""
+def measured_columns(
+    model: Model, scores: Scores, circuit: Circuit, task: TaskPairs, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All that is measured of a task in one model, by its edge scores and circuit: columns of ``tables.MEASURES``."""
+    whole = baselines(model, task.test, settings["circuits"]["batch_tokens"])
+    return {
+        **model_columns(model, task, settings, whole),
+        **circuit_columns(model, circuit, task.test, settings, whole),
+        **necessity_columns(model, circuit, task.test, settings, whole),
+        **area_columns(model, scores, task.test, settings, whole),
+    }
+
+
+def model_columns(
+    model: Model, task: TaskPairs, settings: Mapping[str, Any], whole: Whole | None = None
+) -> dict[str, Any]:
+    """The accuracy of the whole model: columns of ``tables.MEASURES``. ``whole``: its runs on the test prompts, if known."""
     batch_tokens = settings["circuits"]["batch_tokens"]
-    test = baselines(model, task.test, batch_tokens)
+    test = whole or baselines(model, task.test, batch_tokens)
     validation = evaluation.evaluate_baselines(model, task.validation, ("accuracy",), batch_tokens)
     resamples = Resamples(len(task.test), seed=settings["seed"])
     right = test["clean"]["accuracy"]
@@ -76,25 +93,28 @@ def model_columns(model: Model, task: TaskPairs, settings: Mapping[str, Any]) ->
     }
 
 
-def baselines(model: Model, pairs: TokenPairs, batch_tokens: int) -> dict[str, dict[str, Array]]:
+def baselines(model: Model, pairs: TokenPairs, batch_tokens: int) -> Whole:
     """METRICS of the whole model's clean and corrupted runs, [examples] each."""
     found = evaluation.evaluate_baselines(model, pairs, METRICS, batch_tokens)
     return {run: as_arrays(values) for run, values in found.items()}
 
 
 def circuit_columns(
-    model: Model, circuit: Circuit, pairs: TokenPairs, settings: Mapping[str, Any]
+    model: Model,
+    circuit: Circuit,
+    pairs: TokenPairs,
+    settings: Mapping[str, Any],
+    whole: Whole | None = None,
 ) -> dict[str, Any]:
     """Every faithfulness of a circuit on ``pairs``, beside random circuits: columns of ``tables.CIRCUIT``, and each
     example's ``circuit_correct`` and ``nll``.
 
-    ``settings``: circuits (batch_tokens), random (circuits), seed.
+    ``settings``: circuits (batch_tokens), random (circuits), seed. ``whole``: the model's runs on ``pairs``, if known.
     """
     batch_tokens, seed = settings["circuits"]["batch_tokens"], settings["seed"]
-    seeds = np.random.SeedSequence(seed).generate_state(settings["random"]).tolist()
-    random = [live(random_like(circuit, drawn)) for drawn in seeds]
+    random = [live(drawn) for drawn in random_circuits(circuit, settings)]
     values = as_arrays(evaluation.evaluate(model, [circuit, *random], pairs, METRICS, batch_tokens))
-    whole = baselines(model, pairs, batch_tokens)
+    whole = whole or baselines(model, pairs, batch_tokens)
     measured = measures(values, whole["clean"], whole["corrupted"], Resamples(len(pairs), seed=seed))
     own = {
         name.replace("accuracy", "circuit_accuracy", 1) if name in ends("accuracy") else name: value
@@ -102,9 +122,7 @@ def circuit_columns(
     }
     nulls: dict[str, Any] = {}
     for name in NULLED:
-        drawn = measured[name][1:, 0]
-        low, high = np.quantile(drawn, RANGE)
-        nulls |= interval_columns(f"random_{name}", np.array([drawn.mean(), low, high]))
+        nulls |= null_columns(name, measured[name])
     return {
         "edges": circuit.n_edges,
         "nodes": int(circuit.nodes.sum()),
@@ -116,6 +134,49 @@ def circuit_columns(
         "circuit_correct": values["accuracy"][0].tolist(),
         "nll": values["nll"][0].tolist(),
     }
+
+
+def necessity_columns(
+    model: Model, circuit: Circuit, pairs: TokenPairs, settings: Mapping[str, Any], whole: Whole
+) -> dict[str, float]:
+    """Columns ``necessity``: f of the model without the circuit, beside the model without each of its random circuits."""
+    resamples = Resamples(len(pairs), seed=settings["seed"])
+    circuits = [circuit, *random_circuits(circuit, settings)]
+    batch_tokens = settings["circuits"]["batch_tokens"]
+    found = necessity.measured(circuits, whole, resamples, model, pairs, batch_tokens)
+    return interval_columns("necessity", found[0]) | null_columns("necessity", found)
+
+
+def area_columns(
+    model: Model, scores: Scores, pairs: TokenPairs, settings: Mapping[str, Any], whole: Whole
+) -> dict[str, float]:
+    """Columns ``cpr`` and ``cmd``: the areas of the circuits of ``settings["fractions"]`` of all edges, without random ones."""
+    points = curve("circuit", scores, sorted(settings["fractions"]))
+    nll = evaluate(model, points, pairs, settings["circuits"]["batch_tokens"])["nll"]
+    rows = [
+        {"circuit": point.kind, "draw": 0, "ranking": point.ranking, "fraction": point.fraction, "nll": of}
+        for point, of in zip(points, nll, strict=True)
+    ]
+    found = areas.rows(rows, whole, Resamples(len(pairs), seed=settings["seed"]))
+    return {
+        column: value
+        for row in found
+        for column, value in zip(
+            ends(row["area"].lower()), (row["value"], row["low"], row["high"]), strict=True
+        )
+    }
+
+
+def random_circuits(circuit: Circuit, settings: Mapping[str, Any]) -> list[Circuit]:
+    """Those that a circuit is set beside: of as many edges and its layer profile, not pruned."""
+    seeds = np.random.SeedSequence(settings["seed"]).generate_state(settings["random"]).tolist()
+    return [random_like(circuit, drawn) for drawn in seeds]
+
+
+def null_columns(name: str, measured: Array) -> dict[str, float]:
+    """Mean, 5th and 95th percentile of the random circuits of ``measured`` [1 + random, 3]."""
+    drawn = measured[1:, 0]
+    return interval_columns(f"random_{name}", np.array([drawn.mean(), *np.quantile(drawn, RANGE)]))
 
 
 def ends(name: str) -> tuple[str, str, str]:

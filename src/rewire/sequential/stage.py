@@ -16,7 +16,7 @@ from rewire.evolution.trajectory import read_trajectory
 from rewire.models import Model, load
 from rewire.sequential.declared import Run
 from rewire.sequential.evolution import write_evolution
-from rewire.sequential.measures import TaskPairs, circuit_columns, find_circuit, model_columns, read_task
+from rewire.sequential.measures import TaskPairs, circuit_columns, find_circuit, measured_columns, read_task
 from rewire.sequential.tables import CROSS, MEASURES, OVERLAPS
 from rewire.tables import read_table, write_table
 from rewire.whole_file import replacing_folder
@@ -67,7 +67,7 @@ def scores_file(circuits: str | Path, task: str, step: int) -> Path:
 class Measurement:
     """The checkpoints of one run, one after the other. ``tasks``: name -> tables of its validation and test pairs.
 
-    ``settings``: circuits, fraction, examples, random, resamples, alpha, controls, seed. ``circuits``: folder that scores are written to.
+    ``settings``: circuits, fraction, fractions (of CPR and CMD), examples, random, resamples, alpha, controls, seed. ``circuits``: folder that scores are written to.
     """
 
     def __init__(
@@ -82,14 +82,14 @@ class Measurement:
         """Find the task's circuit and add the row of this checkpoint."""
         path = self.files[task][step] = scores_file(self.circuits, task, step)
         circuit = find_circuit(model, self.tasks[task], self.settings, path)
+        scores, _ = read_scored_circuit(path)
         row = {
             **self.run.columns(),
             "task": task,
             "step": step,
             "checkpoint": checkpoint_name(step),
-            **model_columns(model, self.tasks[task], self.settings),
-            **circuit_columns(model, circuit, self.tasks[task].test, self.settings),
-            "completeness_gap": read_scored_circuit(path)[0].completeness_gap,
+            **measured_columns(model, scores, circuit, self.tasks[task], self.settings),
+            "completeness_gap": scores.completeness_gap,
         }
         log.info(
             "%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"]
