@@ -10,7 +10,15 @@ from tiny_models import articles_table, newswire_rows, tiny_model
 from rewire import summaries
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer
-from rewire.summaries import SCHEMA, facts, generate, measure, write_summaries
+from rewire.summaries import (
+    OF_SEEDS,
+    SCHEMA,
+    facts,
+    generate,
+    measure,
+    write_seeds_summaries,
+    write_summaries,
+)
 from rewire.tables import read_table
 
 SETTINGS = {"examples": 6, "batch_size": 4, "max_new_tokens": 12, "beams": 1}
@@ -150,7 +158,7 @@ def test_write_summaries(tiny_model_folder: Path, tmp_path: Path) -> None:
     table = articles_table(tmp_path / "test.parquet", rows)
     paths = [tmp_path / f"{n}.parquet" for n in range(2)]
     for path, size in zip(paths, (4, 1), strict=True):
-        write_summaries(tiny_model_folder, None, table, SETTINGS | {"batch_size": size}, path)
+        write_summaries(tiny_model_folder, table, SETTINGS | {"batch_size": size}, path)
     assert paths[0].read_bytes() == paths[1].read_bytes()
     found = read_table(paths[0])
     assert found.column_names == SCHEMA.names
@@ -158,6 +166,27 @@ def test_write_summaries(tiny_model_folder: Path, tmp_path: Path) -> None:
     for row, given in zip(found.to_pylist(), rows, strict=False):
         assert row["reference"] == given["summary"]
         assert row["rouge1"] == measure(row["generated"], given["summary"])["rouge1"]
+
+
+def test_seeds_are_summarized_as_each_alone(tiny_model_folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    tokenizer = load_tokenizer(tiny_model_folder)
+    model = tiny_model(tokenizer)
+    with torch.no_grad():
+        model.transformer.wte.weight.copy_(model.transformer.wte.weight.flip(0))
+    model.save_pretrained(other)  # a whole model takes the place of the base
+    tokenizer.save_pretrained(other)
+    table = articles_table(tmp_path / "test.parquet", newswire_rows(4))
+    alone = []
+    for folder in (other, tiny_model_folder):
+        write_summaries(folder, table, SETTINGS, tmp_path / "alone.parquet")
+        alone.append(read_table(tmp_path / "alone.parquet").to_pylist())
+    adapters = {7: other, 3: tiny_model_folder}
+    write_seeds_summaries(tiny_model_folder, adapters, table, SETTINGS, tmp_path / "seeds.parquet")
+    found = read_table(tmp_path / "seeds.parquet")
+    assert found.schema == OF_SEEDS and alone[0] != alone[1]
+    expected = [{"seed": seed, **row} for seed, rows in zip((7, 3), alone, strict=True) for row in rows]
+    assert found.to_pylist() == expected
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, base: Path, table: Path, out: Path, limit: int) -> list[list[int]]:
@@ -169,7 +198,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, base: Path, table: Path, out: Path, l
         return [""] * len(questions)
 
     monkeypatch.setattr(summaries, "generate", record)
-    write_summaries(base, None, table, SETTINGS | {"max_new_tokens": limit}, out)
+    write_summaries(base, table, SETTINGS | {"max_new_tokens": limit}, out)
     return seen
 
 
@@ -204,7 +233,6 @@ def test_no_room_for_a_summary_is_an_error(tiny_model_folder: Path, tmp_path: Pa
     with pytest.raises(InputError, match="max_new_tokens 128"):
         write_summaries(
             tiny_model_folder,
-            None,
             table,
             SETTINGS | {"max_new_tokens": 128, "beams": 1},
             tmp_path / "out.parquet",

@@ -19,20 +19,21 @@ from rewire.progress import bar
 from rewire.rouge import ROUGE, scorer
 from rewire.tables import read_table, schema, write_table
 
-SCHEMA = schema(
-    id="string",
-    generated="string",
-    reference="string",
+COLUMNS = {
+    "id": "string",
+    "generated": "string",
+    "reference": "string",
     **dict.fromkeys(ROUGE, "float64"),
-    facts_generated="int32",
-    facts_reference="int32",
-    facts_right="int32",
-)
+    "facts_generated": "int32",
+    "facts_reference": "int32",
+    "facts_right": "int32",
+}
+SCHEMA = schema(**COLUMNS)
+OF_SEEDS = schema(seed="int32", **COLUMNS)
 
 
 def write_summaries(
     model: str | Path,
-    adapter: str | Path | None,
     articles: str | Path,
     settings: Mapping[str, Any],
     path: str | Path,
@@ -42,6 +43,34 @@ def write_summaries(
 
     ``settings``: examples, batch_size, max_new_tokens, beams. ROUGE is F, 0..100, stemmed; facts are counts.
     """
+    write_table(path, summarized(model, None, articles, settings, language), SCHEMA)
+
+
+def write_seeds_summaries(
+    model: str | Path,
+    adapters: Mapping[int, str | Path],
+    articles: str | Path,
+    settings: Mapping[str, Any],
+    path: str | Path,
+    language: str = "en",
+) -> None:
+    """The same by the ``model`` with each of the ``adapters``, by seed: one row a seed and article."""
+    rows = [
+        {"seed": seed, **row}
+        for seed, adapter in adapters.items()
+        for row in summarized(model, adapter, articles, settings, language)
+    ]
+    write_table(path, rows, OF_SEEDS)
+
+
+def summarized(
+    model: str | Path,
+    adapter: str | Path | None,
+    articles: str | Path,
+    settings: Mapping[str, Any],
+    language: str,
+) -> list[dict[str, Any]]:
+    """The rows of one model: SCHEMA."""
     transformer: Any = load_transformer(model, adapter)
     tokenizer = load_tokenizer(model)
     if torch.cuda.is_available():
@@ -60,7 +89,7 @@ def write_summaries(
     for row, text in zip(rows, texts, strict=True):
         measured = measure(text, row["summary"], row["article"], language)
         out.append({"id": row["id"], "generated": text, "reference": row["summary"], **measured})
-    write_table(path, out, SCHEMA)
+    return out
 
 
 @torch.inference_mode()

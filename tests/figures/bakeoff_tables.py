@@ -48,7 +48,9 @@ def bakeoff(
             skill = 2 * (name == "full") - 0.8 * rank + rng.normal(0, 0.3)
             rouge = np.clip(easy + skill + rng.normal(0, 2, articles), 0, 100)
             run = (name, seed)
-            summaries[run] = write_summaries(folder / f"{name}-{seed}.parquet", rouge, **facts(rng, rank))
+            summaries[run] = write_summaries(
+                folder / f"{name}-{seed}.parquet", rouge, seed, **facts(rng, rank)
+            )
             folders[run] = write_run(
                 folder / f"{name}-{seed}", run, losses(rng, rank, validated), **size(name)
             )

@@ -8,17 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from rewire.rouge import ROUGE
+from rewire.summaries import OF_SEEDS, SCHEMA
 from rewire.tables import schema, write_table
 
-SUMMARIES = schema(
-    id="string",
-    generated="string",
-    reference="string",
-    **dict.fromkeys(ROUGE, "float64"),
-    facts_generated="int32",
-    facts_reference="int32",
-    facts_right="int32",
-)
 PLAN = schema(
     strategy="string",
     seed="int32",
@@ -37,15 +29,20 @@ TRAINING = schema(step="int64", train_loss="float64", validation_loss="float64")
 
 
 def write_summaries(
-    path: Path, rouge: Sequence[float] | np.ndarray, right: int = 1, generated: int = 2, first: int = 0
+    path: Path,
+    rouge: Sequence[float] | np.ndarray,
+    seed: int | None = None,
+    right: int = 1,
+    generated: int = 2,
+    first: int = 0,
 ) -> Path:
-    """A table of one article a value of ``rouge``, numbered from ``first``."""
-    row = {"generated": "g", "reference": "r", "facts_reference": 3}
+    """A table of one article a value of ``rouge``, numbered from ``first``; ``seed``: of the run, None for the base."""
+    row = {"seed": seed, "generated": "g", "reference": "r", "facts_reference": 3}
     row |= {"facts_generated": generated, "facts_right": right}
     rows = [
         {"id": f"r{i}", **row, **dict.fromkeys(ROUGE, float(value))} for i, value in enumerate(rouge, first)
     ]
-    write_table(path, rows, SUMMARIES)
+    write_table(path, rows, SCHEMA if seed is None else OF_SEEDS)
     return path
 
 

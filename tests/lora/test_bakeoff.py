@@ -31,7 +31,7 @@ def bakeoff(
     losses = losses or {}
     summaries, folders = {}, {}
     for name, values in rouge.items():
-        summaries[name] = write_summaries(folder / f"{name}.parquet", values, **facts)
+        summaries[name] = write_summaries(folder / f"{name}.parquet", values, name[1], **facts)
         best = np.broadcast_to(losses.get(name[0], 2.0), 5)[name[1]] + name[1] / 100
         plan = {"parameters": 900, "base_parameters": 0} if name[0] in whole else {}
         folders[name] = write_run(folder / f"run-{name}", name, [4.0, best + 0.5, best], **plan)
@@ -154,7 +154,7 @@ def test_steps_have_no_mean_where_a_run_never_gets_there(tmp_path: Path) -> None
     for name, own in losses.items():
         for seed, values in enumerate(own):
             run = (name, seed)
-            summaries[run] = write_summaries(tmp_path / f"{run}.parquet", ARTICLE)
+            summaries[run] = write_summaries(tmp_path / f"{run}.parquet", ARTICLE, seed)
             folders[run] = write_run(tmp_path / f"run-{run}", run, values)
     write_bakeoff(read_runs(summaries, folders), summaries["standard", 0], tmp_path / "out.parquet")
     rows = read_table(tmp_path / "out.parquet").to_pylist()
@@ -209,7 +209,7 @@ def test_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"lora\.strategies\.base"):
         bakeoff(tmp_path, {("base", 0): ARTICLE})
     other = write_summaries(tmp_path / "other.parquet", ARTICLE, first=1)
-    summaries = {("standard", 0): write_summaries(tmp_path / "s.parquet", ARTICLE)}
+    summaries = {("standard", 0): write_summaries(tmp_path / "s.parquet", ARTICLE, 0)}
     runs = read_runs(summaries, {("standard", 0): write_run(tmp_path / "s", ("standard", 0), [2.0, 1.0])})
     with pytest.raises(InputError, match=r"other\.parquet"):
         write_bakeoff(runs, other, tmp_path / "bad.parquet")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from lora.bakeoff_runs import write_run, write_summaries
 
@@ -20,7 +22,7 @@ LOSSES = {
 @pytest.fixture
 def inputs(tmp_path: Path) -> tuple[dict, dict]:
     summaries = {
-        name: write_summaries(tmp_path / f"{name}.parquet", [10.0 * i, 20.0 * i])
+        name: write_summaries(tmp_path / f"{name}.parquet", [10.0 * i, 20.0 * i], name[1])
         for i, name in enumerate(LOSSES, start=1)
     }
     folders = {name: write_run(tmp_path / f"run-{name}", name, losses) for name, losses in LOSSES.items()}
@@ -61,7 +63,7 @@ def test_every_parameter_trained_is_all_of_them(inputs: tuple[dict, dict], tmp_p
 
 def test_errors_name_the_table(inputs: tuple[dict, dict], tmp_path: Path) -> None:
     summaries, folders = inputs
-    other = write_summaries(tmp_path / "other.parquet", [1.0, 2.0], first=1)
+    other = write_summaries(tmp_path / "other.parquet", [1.0, 2.0], 1, first=1)
     with pytest.raises(InputError, match=r"other\.parquet: its articles"):
         read_runs(summaries | {("circuit", 1): other}, folders)
     with pytest.raises(
@@ -71,6 +73,15 @@ def test_errors_name_the_table(inputs: tuple[dict, dict], tmp_path: Path) -> Non
     (folders["circuit", 0] / "training.parquet").unlink()
     with pytest.raises(InputError, match=r"training\.parquet"):
         read_runs(summaries, folders)
-    with pytest.raises(InputError, match=r"empty\.parquet: no summaries"):
-        empty = write_summaries(tmp_path / "empty.parquet", [])
+    with pytest.raises(InputError, match=r"empty\.parquet: no summaries of seed 1"):
+        empty = write_summaries(tmp_path / "empty.parquet", [], 1)
         read_runs({("circuit", 1): empty}, {("circuit", 1): folders["circuit", 1]})
+
+
+def test_seeds_of_a_strategy_share_a_table(inputs: tuple[dict, dict], tmp_path: Path) -> None:
+    summaries, folders = inputs
+    tables = [pq.read_table(summaries["standard", seed]) for seed in (1, 0)]
+    pq.write_table(pa.concat_tables(tables), tmp_path / "both.parquet")
+    together = {name: tmp_path / "both.parquet" for name in folders if name[0] == "standard"}
+    found = read_runs(together, {name: folders[name] for name in together})
+    assert [(run.seed, run.row["rougeL"]) for run in found] == [(0, 15), (1, 30)]

@@ -22,7 +22,7 @@ BY_STEP = {
     "compare_circuits", "follow_training", "draw_layers", "draw_faithfulness", "draw_areas", "draw_circuit_evolution",
 }  # fmt: skip
 PAIRS = {"build_pairs", "build_continuations"}
-SUMMARIZE = {"summarize", "summarize_adapter"}
+SUMMARIZE = {"summarize", "summarize_adapters"}
 TRAIN_ONE = {"tune_strategy", "train_adapter"}
 TRAIN = TRAIN_ONE | {"tune_draw"}
 OF_LANGUAGE = PAIRS | SUMMARIZE | TRAIN | FINETUNE

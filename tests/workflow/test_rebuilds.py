@@ -14,7 +14,7 @@ COUNTS = {
     "write_articles": 3, "pretrain": 1, "finetune": 1, "keep_step": 1, "build_pairs": 2, "build_continuations": 1, "measure_pairs": 1,
     "compare_with_base": 3, "compare_with_last": 1, "follow_training": 1, "compare_three_ways": 1, "find_scores": 8, "select_circuit": 3,
     "evaluate_circuit": 3, "test_circuit": 2, "compare_circuits": 1, "test_robustness": 1, "summarize": 2, "rank_layers": 1,
-    "tune_strategy": 5, "train_adapter": 4, "tune_draw": 1, "summarize_adapter": 10, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
+    "tune_strategy": 5, "train_adapter": 4, "tune_draw": 1, "summarize_adapters": 5, "hold_bakeoff": 1, "add_costs": 1, "compare_adapted_circuits": 1,
     "judge_claims": 1,
 }  # fmt: skip
 FIGURES = (
@@ -40,11 +40,11 @@ def without(rules: str, drawn: str = "", **counts: int) -> dict[str, int]:
 
 JUDGED = "judge_claims", "claims"
 CONTEST = "hold_bakeoff judge_claims", "bakeoff bakeoff_losses bakeoff_parameters claims"
-SUMMARIES = f"summarize summarize_adapter {CONTEST[0]}", CONTEST[1]
+SUMMARIES = f"summarize summarize_adapters {CONTEST[0]}", CONTEST[1]
 RANKED = {
     "tune_strategy": 2,
     "train_adapter": 2,
-    "summarize_adapter": 4,
+    "summarize_adapters": 2,
 }  # those that ask which layers are critical
 NO_PAIRS = "write_articles pretrain build_pairs build_continuations"
 
@@ -135,7 +135,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
     "lora.alpha": (0.01, jobs(*CONTEST)),
     "lora.seeds": (
         [0, 1, 2],
-        jobs(*CONTEST, train_adapter=4, tune_draw=1, summarize_adapter=5, add_costs=1),
+        jobs(*CONTEST, train_adapter=4, tune_draw=1, summarize_adapters=5, add_costs=1),
     ),
     "lora.strategies.last": (
         {"layers": "last"},
@@ -144,7 +144,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
             f"{CONTEST[1]} bakeoff_circuits",
             tune_strategy=1,
             train_adapter=1,
-            summarize_adapter=2,
+            summarize_adapters=1,
             find_scores=1,
         ),
     ),
@@ -155,7 +155,7 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
             f"{CONTEST[1]} bakeoff_circuits",
             tune_strategy=1,
             train_adapter=1,
-            summarize_adapter=2,
+            summarize_adapters=1,
             find_scores=1,
         ),
     ),

@@ -196,7 +196,7 @@ def test_any_article_passes_through_pairs_and_summaries(kind, reader, tmp_path):
     ids, pairs = read_pairs(tmp_path / "pairs.parquet")
     assert ids == [row["id"] for row in rows] and pairs.clean.shape[1] <= 128
     asked = {"examples": 2, "batch_size": 2, "max_new_tokens": 4, "beams": 1}
-    write_summaries(reader, None, tmp_path / "articles.parquet", asked, tmp_path / "summaries.parquet")
+    write_summaries(reader, tmp_path / "articles.parquet", asked, tmp_path / "summaries.parquet")
     written = read_table(tmp_path / "summaries.parquet").to_pylist()
     assert [row["reference"].strip() for row in written] == [row["summary"].strip() for row in rows]
 

@@ -202,7 +202,7 @@ def test_a_changed_setting_reruns_its_stage(smoke):
     content["summaries"]["max_new_tokens"] += 1
     (smoke.folder / "config/changed.yaml").write_text(yaml.safe_dump(content))
     planned = smoke.planned(preset="config/changed.yaml")
-    assert planned["summarize"] == 2 and planned["summarize_adapter"] == 10
+    assert planned["summarize"] == 2 and planned["summarize_adapters"] == 5
     assert not {"pretrain", "finetune", "train_adapter", "find_scores", "build_pairs"} & set(planned)
 
 

@@ -5,6 +5,7 @@ TRAINED_RUN = f"{LORA}/{{strategy}}/seed-{{seed}}"
 BAKEOFF = f"{LORA}/bakeoff.parquet"
 BAKEOFF_RUNS = f"{LORA}/runs.parquet"
 ADAPTER_CIRCUITS = f"{LORA}/circuits.parquet"
+STRATEGY_SUMMARIES = f"{LORA}/{{strategy}}/summaries.parquet"
 RUN_LOGS = "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}"
 CONTEST = [
     [strategy, seed] for strategy in STRATEGIES for seed in seeds_of(strategy)
@@ -18,6 +19,17 @@ def of_contest(pattern):
         for strategy, seed in CONTEST
         for path in expand(pattern, strategy=strategy, seed=seed, allow_missing=True)
     ]
+
+
+def adapters_of_strategy(wildcards):
+    """What every seed of the wildcards' strategy trained, in the order of its seeds."""
+    return expand(
+        f"{TRAINED_RUN}/adapter",
+        model=wildcards.model,
+        dataset=wildcards.dataset,
+        strategy=wildcards.strategy,
+        seed=seeds_of(wildcards.strategy),
+    )
 
 
 DRAWN = [name for name in STRATEGIES if is_drawn(config["lora"]["strategies"][name])]
@@ -178,35 +190,36 @@ rule train_adapter:
         "../scripts/lora_adapter.py"
 
 
-rule summarize_adapter:
-    """Summaries by the trained model and their measures."""
+rule summarize_adapters:
+    """Summaries by what every seed of a strategy trained, and their measures: one job, since starting takes the time."""
     input:
         checkpoint=f"{CELL}/base",
-        adapter=f"{TRAINED_RUN}/adapter",
+        adapters=adapters_of_strategy,
         articles=HELD_OUT,
     output:
-        f"{TRAINED_RUN}/summaries.parquet",
+        STRATEGY_SUMMARIES,
     log:
-        f"{RUN_LOGS}/summaries.log",
+        "logs/lora/{model}/{dataset}/{strategy}/summaries.log",
     benchmark:
-        f"{RUN_LOGS}/summaries.benchmark.tsv"
+        "logs/lora/{model}/{dataset}/{strategy}/summaries.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **generating(),
+        **generating(lambda wildcards: len(seeds_of(wildcards.strategy))),
     params:
-        code=code("summaries.py"),
+        code=code("lora_summaries.py"),
+        seeds=lambda wildcards: seeds_of(wildcards.strategy),
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
     script:
-        "../scripts/summaries.py"
+        "../scripts/lora_summaries.py"
 
 
 rule hold_bakeoff:
     """Every strategy's measures with intervals, against standard and random."""
     input:
-        summaries=of_contest(f"{TRAINED_RUN}/summaries.parquet"),
+        summaries=expand(STRATEGY_SUMMARIES, strategy=STRATEGIES, allow_missing=True),
         adapters=of_contest(f"{TRAINED_RUN}/adapter"),
         base="results/summaries/{model}/{dataset}/base.parquet",
     output:
@@ -221,6 +234,7 @@ rule hold_bakeoff:
         **on_tables(),
     params:
         code=code("bakeoff.py"),
+        strategies=STRATEGIES,
         runs=CONTEST,
         alpha=config["lora"]["alpha"],
     script:

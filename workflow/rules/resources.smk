@@ -186,8 +186,8 @@ def training(settings, runs=1):
     return on_gpu(WEIGHTS_TRAINED, batch, BACKWARD, work)
 
 
-def generating():
-    """A job that writes summaries: a pass over the model for every token, whatever the batch leaves unused."""
+def generating(runs=lambda wildcards: 1):
+    """A job that writes summaries by so many models: a pass for every token, whatever the batch leaves unused."""
     settings = config["summaries"]
     batch = settings["batch_size"] * settings["beams"]
     return on_gpu(
@@ -195,7 +195,9 @@ def generating():
         lambda model, wildcards: batch * model.tokens,
         FORWARD,
         lambda model, wildcards: (
-            settings["examples"] * (model.tokens + 50 * settings["max_new_tokens"])
+            runs(wildcards)
+            * settings["examples"]
+            * (model.tokens + 50 * settings["max_new_tokens"])
         ),
     )
 

@@ -7,8 +7,9 @@ with job(snakemake.log[0], snakemake.threads):
     from rewire.lora.runs import read_runs, write_runs
 
     names = [(strategy, seed) for strategy, seed in snakemake.params.runs]
+    summaries = dict(zip(snakemake.params.strategies, snakemake.input.summaries, strict=True))
     runs = read_runs(
-        dict(zip(names, snakemake.input.summaries, strict=True)),
+        {name: summaries[name[0]] for name in names},
         dict(zip(names, snakemake.input.adapters, strict=True)),
     )
     write_runs(runs, snakemake.output.runs)

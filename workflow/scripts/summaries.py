@@ -1,4 +1,4 @@
-"""Reads a model (and an adapter) and held-out articles; writes its summaries and their measures."""
+"""Reads a model and held-out articles; writes its summaries and their measures."""
 
 from rewire.jobs import job
 
@@ -7,7 +7,6 @@ with job(snakemake.log[0], snakemake.threads):
 
     write_summaries(
         snakemake.input.checkpoint,
-        snakemake.input.get("adapter"),
         snakemake.input.articles,
         snakemake.params.summaries,
         snakemake.output[0],

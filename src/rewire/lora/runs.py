@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rewire.errors import InputError
 from rewire.rouge import ROUGE
@@ -70,6 +71,7 @@ class LoraRun:
 def read_runs(summaries: Mapping[Name, str | Path], folders: Mapping[Name, str | Path]) -> list[LoraRun]:
     """The runs in the order given, from their summaries and folders (``plan.parquet`` and ``training.parquet``).
 
+    The summaries of all seeds of a strategy may be in one table: each run's are the rows of its seed.
     Errors: InputError that names the table: a missing column, another run's plan, not the first run's articles.
     """
     plans, losses = {}, {}
@@ -79,7 +81,7 @@ def read_runs(summaries: Mapping[Name, str | Path], folders: Mapping[Name, str |
     bound = standard_loss(plans)
     runs: list[LoraRun] = []
     for name, file in summaries.items():
-        ids, articles = read_articles(file, runs[0].ids if runs else None)
+        ids, articles = read_articles(file, runs[0].ids if runs else None, name[1])
         row = run_row(name, plans[name]) | {"steps_to_standard": first_step(losses[name], bound)}
         row |= {measure: float(values.mean()) for measure, values in articles.items()}
         runs.append(LoraRun(row, ids, articles))
@@ -143,13 +145,18 @@ def finite(value: float | None) -> float | None:
 
 
 def read_articles(
-    file: str | Path, expected: Sequence[str] | None = None
+    file: str | Path, expected: Sequence[str] | None = None, seed: int | None = None
 ) -> tuple[list[str], dict[str, np.ndarray]]:
-    """The articles' ids, and each measure of their summaries, [articles]; the ids must be those ``expected``."""
-    table = read_table(file, ("id", *ROUGE, *FACTS))
+    """The articles' ids, and each measure of their summaries, [articles]; the ids must be those ``expected``.
+
+    ``seed``: whose rows to take of a table of several runs.
+    """
+    table = read_table(file, ("id", *ROUGE, *FACTS, *(["seed"] if seed is not None else [])))
+    if seed is not None:
+        table = table.filter(pc.equal(table["seed"], seed))
     ids = table["id"].to_pylist()
     if not ids:
-        raise InputError(f"{file}: no summaries")
+        raise InputError(f"{file}: no summaries" + (f" of seed {seed}" if seed is not None else ""))
     if expected is not None and ids != expected:
         raise InputError(f"{file}: its articles differ from the other runs'")
     return ids, article_measures(table)
