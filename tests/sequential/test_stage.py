@@ -11,14 +11,13 @@ from sequential.worlds import World, section
 from rewire.circuits import evaluation
 from rewire.circuits.controls import complement
 from rewire.circuits.scores_file import read_scored_circuit
-from rewire.circuits.selection import top_n, whole
+from rewire.circuits.selection import whole
 from rewire.errors import InputError
 from rewire.faithfulness.measures import METRICS
 from rewire.models import load
 from rewire.sequential.evolution import seed_of
 from rewire.sequential.measures import (
     TaskPairs,
-    area_columns,
     baselines,
     circuit_columns,
     model_columns,
@@ -220,33 +219,6 @@ def test_necessity_is_how_faithful_the_rest_of_the_model_is(world):
     rest = circuit_columns(model, complement(circuit), task.test, world.settings)
     for end in ("", "_low", "_high"):
         assert row[f"necessity{end}"] == pytest.approx(rest[f"normalised{end}"], nan_ok=True)
-
-
-def test_areas_are_those_under_the_curve_of_signed_and_of_absolute_scores(world):
-    row = rows(world.measured("add")["measures"])[-1]
-    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
-    scores, _ = read_scored_circuit(world.single("add").scores("add"))
-    fractions = world.settings["fractions"]
-
-    def f(absolute):
-        sizes = [round(fraction * model.graph.n_edges) for fraction in fractions]
-        grown = [top_n(scores, size, absolute=absolute) for size in sizes]
-        found = [circuit_columns(model, one, task.test, world.settings) for one in grown]
-        return np.array([one["normalised"] for one in found])
-
-    assert row["cpr"] == pytest.approx(np.trapezoid(f(absolute=False), fractions))
-    assert row["cmd"] == pytest.approx(np.trapezoid(abs(1 - f(absolute=True)), fractions))
-
-
-def test_the_whole_graph_at_every_fraction_is_a_perfect_ranking(world):
-    model, task = load(world.trained("add") / "step-000004"), paths(world, "add")
-    scores, _ = read_scored_circuit(world.single("add").scores("add"))
-    runs = baselines(model, task.test, 512)
-    runs["corrupted"]["nll"] = runs["clean"]["nll"] + 1  # so that f is of runs that differ
-    nearly = world.settings | {"fractions": [1 - 1e-9, 1.0]}
-    found = area_columns(model, scores, task.test, nearly, runs)
-    assert found["cpr"] == pytest.approx(1e-9, rel=1e-3)
-    assert found["cmd"] == pytest.approx(0, abs=1e-13)
 
 
 def paths(world: World, task: str):

@@ -53,7 +53,6 @@ def section(**changes: Any) -> dict[str, Any]:
         },
         "circuits": {"method": "EAP-IG-inputs", "steps": 2, "grid": "left", "metric": "nll", "batch_tokens": 512},
         "fraction": 0.06,
-        "fractions": [0.05, 0.2, 1.0],
         "examples": 8,
         "random": 20,
         "resamples": 50,

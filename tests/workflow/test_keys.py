@@ -307,8 +307,6 @@ def test_circuits_of_tasks_are_found_as_others_are(sequenced):
         value, _ = (OF_THE_SMOKE_RUN | BOUNDS)[f"circuits.{key}"]
         plan = sequenced.plan("sequential", preset=sequenced.preset({f"circuits.{key}": value}))
         assert set(plan.changed) == MEASURE_STAGES | COMBINE, key
-    preset = sequenced.preset({"faithfulness.fractions": [0.1, 1.0]})  # of CPR and CMD
-    assert set(sequenced.plan("sequential", preset=preset).changed) == MEASURE_STAGES
 
 
 def test_a_claim_is_judged_on_the_runs_of_its_stage(sequenced):

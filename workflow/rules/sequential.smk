@@ -146,9 +146,8 @@ def measuring_circuits():
 
 def measuring():
     """The settings that a measurement of checkpoints reads."""
-    more = section("sequential", "resamples", "alpha", "controls")
-    more |= section("faithfulness", "fractions")
-    return ordered(measuring_circuits() | more)
+    evolved = section("sequential", "resamples", "alpha", "controls")
+    return ordered(measuring_circuits() | evolved)
 
 
 def longest(model):
@@ -184,10 +183,6 @@ def measuring_run(passes):
 
 
 PASSES = (len(KEPT_STEPS) + 1) * (config["circuits"]["steps"] + SECTION["random"] + 6)
-# and at every checkpoint the complements of the random circuits, and two rankings of every size
-ALL_PASSES = PASSES + (len(KEPT_STEPS) + 1) * (
-    SECTION["random"] + 1 + 2 * len(config["faithfulness"]["fractions"])
-)
 
 
 rule pretrain_on_tasks:
@@ -380,7 +375,7 @@ rule measure_task:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **measuring_run(ALL_PASSES),
+        **measuring_run(PASSES),
     params:
         code=code("sequential_measures.py"),
         run=described_run,
@@ -415,7 +410,7 @@ rule measure_second_task:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **measuring_run(ALL_PASSES),
+        **measuring_run(PASSES),
     params:
         code=code("sequential_second.py"),
         run=described_run,

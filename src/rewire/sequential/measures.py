@@ -12,11 +12,11 @@ import torch
 
 from rewire.circuits import attribution, evaluation
 from rewire.circuits.scores_file import write_scores
-from rewire.circuits.selection import Circuit, Scores, top_n
-from rewire.faithfulness import areas, necessity
+from rewire.circuits.selection import Circuit, top_n
+from rewire.faithfulness import necessity
 from rewire.faithfulness.measures import METRICS, as_arrays, columns, measures
 from rewire.faithfulness.resamples import Resamples
-from rewire.faithfulness.sweep import curve, evaluate, live, random_like
+from rewire.faithfulness.sweep import live, random_like
 from rewire.models import Model
 from rewire.pairs import TokenPairs, read_pairs
 from rewire.sequential.tables import NULLED
@@ -62,15 +62,14 @@ def find_circuit(model: Model, task: TaskPairs, settings: Mapping[str, Any], pat
 
 
 def measured_columns(
-    model: Model, scores: Scores, circuit: Circuit, task: TaskPairs, settings: Mapping[str, Any]
+    model: Model, circuit: Circuit, task: TaskPairs, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """All that is measured of a task in one model, by its edge scores and circuit: columns of ``tables.MEASURES``."""
+    """All that is measured of a task in one model and of its circuit: columns of ``tables.MEASURES``."""
     whole = baselines(model, task.test, settings["circuits"]["batch_tokens"])
     return {
         **model_columns(model, task, settings, whole),
         **circuit_columns(model, circuit, task.test, settings, whole),
         **necessity_columns(model, circuit, task.test, settings, whole),
-        **area_columns(model, scores, task.test, settings, whole),
     }
 
 
@@ -145,26 +144,6 @@ def necessity_columns(
     batch_tokens = settings["circuits"]["batch_tokens"]
     found = necessity.measured(circuits, whole, resamples, model, pairs, batch_tokens)
     return interval_columns("necessity", found[0]) | null_columns("necessity", found)
-
-
-def area_columns(
-    model: Model, scores: Scores, pairs: TokenPairs, settings: Mapping[str, Any], whole: Whole
-) -> dict[str, float]:
-    """Columns ``cpr`` and ``cmd``: the areas of the circuits of ``settings["fractions"]`` of all edges, without random ones."""
-    points = curve("circuit", scores, sorted(settings["fractions"]))
-    nll = evaluate(model, points, pairs, settings["circuits"]["batch_tokens"])["nll"]
-    rows = [
-        {"circuit": point.kind, "draw": 0, "ranking": point.ranking, "fraction": point.fraction, "nll": of}
-        for point, of in zip(points, nll, strict=True)
-    ]
-    found = areas.rows(rows, whole, Resamples(len(pairs), seed=settings["seed"]))
-    return {
-        column: value
-        for row in found
-        for column, value in zip(
-            ends(row["area"].lower()), (row["value"], row["low"], row["high"]), strict=True
-        )
-    }
 
 
 def random_circuits(circuit: Circuit, settings: Mapping[str, Any]) -> list[Circuit]:

@@ -67,7 +67,7 @@ def scores_file(circuits: str | Path, task: str, step: int) -> Path:
 class Measurement:
     """The checkpoints of one run, one after the other. ``tasks``: name -> tables of its validation and test pairs.
 
-    ``settings``: circuits, fraction, fractions (of CPR and CMD), examples, random, resamples, alpha, controls, seed. ``circuits``: folder that scores are written to.
+    ``settings``: circuits, fraction, examples, random, resamples, alpha, controls, seed. ``circuits``: folder that scores are written to.
     """
 
     def __init__(
@@ -82,14 +82,13 @@ class Measurement:
         """Find the task's circuit and add the row of this checkpoint."""
         path = self.files[task][step] = scores_file(self.circuits, task, step)
         circuit = find_circuit(model, self.tasks[task], self.settings, path)
-        scores, _ = read_scored_circuit(path)
         row = {
             **self.run.columns(),
             "task": task,
             "step": step,
             "checkpoint": checkpoint_name(step),
-            **measured_columns(model, scores, circuit, self.tasks[task], self.settings),
-            "completeness_gap": scores.completeness_gap,
+            **measured_columns(model, circuit, self.tasks[task], self.settings),
+            "completeness_gap": read_scored_circuit(path)[0].completeness_gap,
         }
         log.info(
             "%s at step %d: accuracy %s, circuit %s", task, step, row["accuracy"], row["circuit_accuracy"]

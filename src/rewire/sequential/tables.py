@@ -74,8 +74,6 @@ MEASURES = schema(
     **CIRCUIT,
     # f of the model without the circuit's edges, and without each random circuit's: 0, nothing is left
     **with_interval("necessity", "random_necessity"),
-    # areas over the fractions of edges, without random circuits: under f (edges by signed score), under |1 - f| (by |score|; 0 is best)
-    **with_interval("cpr", "cmd"),
     corrupted_accuracy="float64",  # of the model on the corrupted prompts, by the clean prompts' answers
     completeness_gap="float64",  # of the scores that the circuit is chosen by
     correct="list<float>",  # [examples] of `accuracy`: 0 or 1; of an answer of several tokens the share that is right
