@@ -200,7 +200,7 @@ rule pretrain_on_tasks:
         model=names(with_source("scratch")),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: 2
     resources:
         **training_stage(),
     params:
