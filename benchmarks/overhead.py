@@ -21,9 +21,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from joblog import said
+
 ROOT = Path(__file__).parent.parent
-THREADS = re.compile(r"rewire\.jobs: threads (\d+)")
-SAID = re.compile(r"rewire\.jobs: ([\d.]+) s starting, ([\d.]+) s importing, ([\d.]+) s working")
 
 
 class Job(NamedTuple):
@@ -51,11 +51,10 @@ def jobs_of(folder: Path) -> Iterator[Job]:
             if record["log"]:
                 records[record["log"][0]] = record
     for log, record in sorted(records.items()):
-        text = (folder / log).read_text(encoding="utf-8")
-        threads, said = THREADS.search(text), SAID.search(text)
-        if threads and said:
+        job = said((folder / log).read_text(encoding="utf-8"))
+        if job:
             times = record["starttime"], record["endtime"]
-            yield Job(record["rule"], int(threads[1]), *times, float(said[2]), float(said[3]))
+            yield Job(record["rule"], job.threads, *times, job.importing, job.working)
 
 
 def elapsed(folder: Path) -> float:
