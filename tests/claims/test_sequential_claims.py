@@ -13,7 +13,8 @@ from rewire.claims.table import judge
 from rewire.sequential import regression
 from rewire.sequential.algebra import SCHEMA as ALGEBRA
 from rewire.sequential.curves import SCHEMA as CURVE
-from rewire.sequential.tables import CHANGES, PAIRS
+from rewire.sequential.edge_centric import put_together
+from rewire.sequential.tables import CHANGES, EDGE_CENTRIC, PAIRS
 from rewire.sequential.tables import MEASURES as CHECKPOINTS
 from rewire.tables import write_table
 
@@ -87,10 +88,63 @@ def test_changes_are_means_over_tasks_learned_alone(tables):
     assert measured(given, "first_node_change").value == pytest.approx(0.27)
     falls = measured(given, "edge_change_falls")
     assert (falls.value, falls.n) == (pytest.approx(0.3), len(TASKS))
-    beyond = measured(given, "edges_beyond_nodes_over_tasks")
-    assert beyond.value == pytest.approx((0.25 + 0.15 + 0.1) / 3)
     single = {"changes": tables("changes", change_rows((0.5,), (0.25,)), CHANGES)}
     assert measured(single, "edge_change_falls") is None
+
+
+def rows_tested(verdicts, false_positives=0.0):
+    """The edge-centric test of every task alone: of its first checkpoint against the base that verdict, all else the opposite."""
+    rows = []
+    for task, verdict in zip(TASKS, verdicts, strict=True):
+        other = "not supported" if verdict == "supported" else "supported"
+        row = {"run": task, "kind": "single", "first": task, "task": task, "alpha": 0.05, "examples": 60}
+        row |= {
+            "false_positives": false_positives,
+            "false_positives_pairs": 10,
+            "power": 1.0,
+            "power_pairs": 2,
+        }
+        for step, before, reference, found in (
+            (10, 0, "base", verdict),
+            (10, 0, "previous", other),
+            (20, 0, "base", other),
+            (20, 10, "previous", other),
+        ):
+            place = {"step": step, "checkpoint": f"step-{step:06d}", "reference": reference}
+            place |= {"reference_checkpoint": f"step-{before:06d}", "p": 0.01, "verdict": found}
+            value = 0.1 if found == "supported" else -0.2
+            rows.append(row | place | {"statistic": value, "low": value - 0.05, "high": value + 0.05})
+        second = {"run": f"{task}-x/kept", "kind": "sequential", "second": "x"}
+        rows.append(rows[-4] | second | {"verdict": other, "statistic": 9.0})
+    return put_together(rows)
+
+
+@pytest.mark.parametrize(
+    "verdicts, expected",
+    [
+        (["supported"] * 5, "supported"),
+        (["not supported"] * 5, "not supported"),
+        (["supported"] * 4 + ["not supported"], "inconclusive"),
+        (["supported"] * 4 + ["inconclusive"], "inconclusive"),
+    ],
+)
+def test_edges_change_more_if_the_test_says_so_of_every_task(tables, verdicts, expected):
+    given = {"edge_centric": tables("edge_centric", rows_tested(verdicts), EDGE_CENTRIC)}
+    row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
+    values = [0.1 if verdict == "supported" else -0.2 for verdict in verdicts]
+    assert (row["verdict"], row["n"], row["value"]) == (expected, 5, pytest.approx(np.mean(values)))
+
+
+def test_a_test_that_rejects_one_model_and_itself_judges_no_task(tables):
+    rows = rows_tested(["supported"] * 5, false_positives=0.5)
+    given = {"edge_centric": tables("edge_centric", rows, EDGE_CENTRIC)}
+    row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
+    assert (row["verdict"], row["n"]) == ("inconclusive", 5)
+    for row in rows:  # too few examples for a test
+        row |= {"statistic": float("nan"), "verdict": "inconclusive"}
+    given = {"edge_centric": tables("edge_centric", rows, EDGE_CENTRIC)}
+    row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
+    assert (row["verdict"], row["value"], row["n"]) == ("inconclusive", None, 5)
 
 
 def test_a_run_without_single_runs_has_no_change(tables):

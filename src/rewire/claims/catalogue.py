@@ -28,7 +28,8 @@ from rewire.claims.sequential import (
     add_sub_at,
     change_falls,
     combined,
-    edges_beyond_nodes_beyond_floor,
+    edge_centric_over_tasks,
+    edges_beyond_nodes_over_tasks,
     first_change,
     inside_minus,
     regression,
@@ -96,7 +97,7 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "first_edge_change": (first_change("edge"), TURNOVER),
     "first_node_change": (first_change("node"), TURNOVER),
     "edge_change_falls": (change_falls, TURNOVER),
-    "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_beyond_floor, TURNOVER),
+    "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_over_tasks, "1 - Jaccard"),
     **{
         f"add_sub_kl_percentage_at_{percent:g}": (add_sub_at(percent / 100), "percent")
         for percent in (0.1, 0.5, 1, 2, 3, 5, 10, 15, 30, 50)
@@ -106,4 +107,7 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "union_lead_at_equal_edges": (combined("union-as-own", "lead"), "normalised faithfulness"),
 }
 # tests that give a verdict themselves, by more than where one interval lies
-TESTS: dict[str, Callable[[Tables], str]] = {"edge_centric": edge_centric_verdict}
+TESTS: dict[str, Callable[[Tables], str]] = {
+    "edge_centric": edge_centric_verdict,
+    "edge_centric_over_tasks": edge_centric_over_tasks,
+}

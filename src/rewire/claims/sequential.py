@@ -38,22 +38,21 @@ def regression(fit: str, statistic: str) -> Measure:
     return measure
 
 
-def turnover(tables: Tables, kind: str, beyond: bool = False) -> Any:
+def turnover(tables: Tables, kind: str) -> Any:
     """[tasks, checkpoints]: |A xor B| / |A| from each checkpoint to the next while a task is learned alone, from the first on.
 
-    ``kind``: edge or node. ``beyond``: less the noise floor, the larger of the two models'.
+    ``kind``: edge or node.
     """
     table = frame(tables, "changes")
-    at = (
-        (table["kind"] == "single")
-        & (table["reference"] == "previous")
-        & (table["measure"] == f"{kind}_turnover")
-    )
-    rows = table[at & (table["task"] == table["first"])]
-    value = rows["value"] - rows[["floor", "reference_floor"]].max(axis=1) if beyond else rows["value"]
+    rows = alone(table[(table["reference"] == "previous") & (table["measure"] == f"{kind}_turnover")])
     if not len(rows):
         raise NotRun("changes")
-    return rows.assign(value=value).pivot(index="task", columns="step", values="value").to_numpy(dtype=float)
+    return rows.pivot(index="task", columns="step", values="value").to_numpy(dtype=float)
+
+
+def alone(table: Any) -> Any:
+    """The rows of tasks that are learned by themselves."""
+    return table[(table["kind"] == "single") & (table["task"] == table["first"])]
 
 
 def over_tasks(values: Any) -> Estimate | None:
@@ -73,10 +72,28 @@ def change_falls(tables: Tables) -> Estimate | None:
     return over_tasks(found[:, 0] - found[:, -1]) if found.shape[1] > 1 else None
 
 
-def edges_beyond_nodes_beyond_floor(tables: Tables) -> Estimate | None:
-    """Edge change less node change, each beyond its own noise floor: means over checkpoints, then over tasks."""
-    edge, node = (turnover(tables, kind, beyond=True) for kind in ("edge", "node"))
-    return over_tasks((edge - node).mean(axis=1))
+def first_tested(tables: Tables) -> Any:
+    """The edge-centric test of each task learned alone: its first checkpoint against the base. A row a task."""
+    rows = alone(frame(tables, "edge_centric"))
+    rows = rows[rows["reference"] == "base"]
+    if not len(rows):
+        raise NotRun("edge_centric")
+    return rows[rows["step"] == rows.groupby("task")["step"].transform("min")]
+
+
+def edges_beyond_nodes_over_tasks(tables: Tables) -> Estimate:
+    """The statistic of the edge-centric test, mean over tasks; NaN where the test gives one of them none. n: tasks."""
+    return statistics.mean(first_tested(tables)["statistic"].to_numpy(dtype=float))
+
+
+def edge_centric_over_tasks(tables: Tables) -> str:
+    """The verdict that the edge-centric test gives of every task alike, else inconclusive.
+
+    A claim on each task, so that its null hypothesis is a union: it is rejected if the test rejects it of each (an
+    intersection-union test, whose level is that of the one test).
+    """
+    verdicts = set(first_tested(tables)["verdict"])
+    return str(verdicts.pop()) if len(verdicts) == 1 else "inconclusive"
 
 
 def add_sub_at(fraction: float) -> Measure:
