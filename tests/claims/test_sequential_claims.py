@@ -8,15 +8,15 @@ import yaml
 from sequential.pair_rows import pair_rows
 
 from rewire.claims.catalogue import MEASURES
-from rewire.claims.frames import NotRun
-from rewire.claims.table import judge
+from rewire.claims.frames import JUDGED, NotRun
+from rewire.claims.table import judge, write_claims
 from rewire.sequential import regression
 from rewire.sequential.algebra import SCHEMA as ALGEBRA
 from rewire.sequential.curves import SCHEMA as CURVE
 from rewire.sequential.edge_centric import put_together
 from rewire.sequential.tables import CHANGES, EDGE_CENTRIC, PAIRS
 from rewire.sequential.tables import MEASURES as CHECKPOINTS
-from rewire.tables import write_table
+from rewire.tables import read_table, write_table
 
 CLAIMS = yaml.safe_load((Path(__file__).parents[2] / "config/claims.yaml").read_text())["claims"]
 SEQUENTIAL = {name: claim for name, claim in CLAIMS.items() if claim.get("stage") == "sequential"}
@@ -80,6 +80,28 @@ def test_regressions_are_those_of_the_variant_with_most_pairs(tables):
     assert judge("x", CLAIMS["forgetting-falls-with-overlap"], "m", "tasks", few)["verdict"] == "inconclusive"
     none = with_regression(tables, pair_rows(x, np.full(12, np.nan)))
     assert judge("x", CLAIMS["forgetting-falls-with-overlap"], "m", "tasks", none)["verdict"] == "not run"
+
+
+def test_the_variant_that_the_config_names_is_judged_whatever_the_number_of_its_pairs(tables):
+    x = np.linspace(0.1, 0.8, 12)
+    y = 0.9 - x + 0.05 * np.sin(40 * x)
+    rows = [*pair_rows(x, y, variant="kept"), *pair_rows(x[:8], 1 - y[:8], variant="tenth")]
+    given = with_regression(tables, rows)
+    verdicts = {}
+    for variant, n in (("kept", 12), ("tenth", 8), ("not run", None)):
+        row = judge("x", CLAIMS["forgetting-falls-with-overlap"], "m", "tasks", given | {JUDGED: variant})
+        verdicts[variant] = row["verdict"]
+        assert row["n"] == n
+    assert verdicts == {"kept": "supported", "tenth": "not supported", "not run": "not run"}
+
+
+def test_the_named_variant_goes_through_to_the_table(tables, tmp_path):
+    x = np.linspace(0.1, 0.8, 12)
+    given = with_regression(tables, [*pair_rows(x, 1 - x), *pair_rows(x[:8], 1 - x[:8], variant="tenth")])
+    claims = {"c": CLAIMS["forgetting-falls-with-overlap"]}
+    for judged, n in ((None, 12), ("tenth", 8)):
+        write_claims({("m", "tasks"): given}, claims, tmp_path / "c", tmp_path / "t", judged=judged)
+        assert read_table(tmp_path / "c")["n"].to_pylist() == [n]
 
 
 def test_changes_are_means_over_tasks_learned_alone(tables):

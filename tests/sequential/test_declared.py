@@ -89,6 +89,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"variants": {"inside": {"adapters": "merged", "circuit": "inside", "seed": 1}}},
         ["sequential.variants.inside.seed", "random"],
     ),
+    "judged by a variant that is not run": (
+        {"judged": "tenth"},
+        ["sequential.judged", "'tenth' is not one of sequential.variants (kept)"],
+    ),
     "stacked on a whole model": (
         {"full": True, "variants": {"stacked": {"adapters": "stacked"}}},
         ["sequential.variants.stacked.adapters", "sequential.full"],
@@ -107,5 +111,6 @@ def test_the_section_itself_is_right():
     assert problem(section(), list(TASKS)) is None
     assert problem(section(tasks=["add", "add_sub"], multi=[["add", "add_sub"]]), list(TASKS)) is None
     assert problem(section(learned={"add": 0.9, "max": 0.5}), list(TASKS)) is None
+    assert problem(section(judged="kept"), list(TASKS)) is None
     of_articles = section(tasks=["add", "summarization"], articles={"dataset": "newswire"})
     assert problem(of_articles, list(TASKS)) is None

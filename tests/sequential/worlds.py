@@ -40,6 +40,7 @@ def section(**changes: Any) -> dict[str, Any]:
         "seed": 0,
         "pairs": "all",
         "variants": {"kept": {"adapters": "continued", "rate": 1}},
+        "judged": None,
         "multi": [],
         "steps": [2],
         "full": False,

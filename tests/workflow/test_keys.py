@@ -240,6 +240,7 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.controls.same_model": (11, MEASURE_STAGES),
     "sequential.controls.rewired": (3, MEASURE_STAGES),
     "sequential.learned": (0.5, GATHER),
+    "sequential.judged": ("inside", JUDGE_TASKS),
     "sequential.articles.dataset": ("newswire", set()),  # no task of the smoke run is made of articles
     "sequential.articles.corruption": ("random", set()),
     # the tasks themselves: a model from scratch has their words

@@ -9,6 +9,7 @@ from typing import Any
 from rewire.tables import read_table
 
 Tables = Mapping[str, str | Path]  # name -> parquet file of one run
+JUDGED = "judged"  # among them, no file: the variant of a second stage that claims are judged by
 
 
 class NotRun(Exception):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rewire import statistics
-from rewire.claims.frames import NotRun, Tables, frame
+from rewire.claims.frames import JUDGED, NotRun, Tables, frame
 from rewire.sequential.declared import TOGETHER
 from rewire.statistics import Estimate
 
@@ -17,14 +17,16 @@ Measure = Callable[[Tables], Estimate | None]
 
 
 def main_variant(tables: Tables) -> str | None:
-    """The variant that most pairs are run by, the first among equals; None without pairs."""
+    """The variant that the config names, else the one that most pairs are run by, the first among equals; None without pairs."""
+    if JUDGED in tables:
+        return str(tables[JUDGED])
     pairs = frame(tables, "pairs")
     sizes = pairs.groupby("variant", sort=False).size()
     return str(sizes.idxmax()) if len(sizes) else None
 
 
 def regression(fit: str, statistic: str) -> Measure:
-    """A statistic of the regression of forgetting on edge Jaccard, pairs of the main variant; n: pairs."""
+    """A statistic of the regression of forgetting on edge Jaccard, pairs of the variant that is judged; n: pairs."""
 
     def measure(tables: Tables) -> Estimate | None:
         table = frame(tables, "regression")

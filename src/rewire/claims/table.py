@@ -14,7 +14,7 @@ from typing import Any
 
 from rewire.claims.bakeoff import Tested, tested_verdict
 from rewire.claims.catalogue import MEASURES, TESTS
-from rewire.claims.frames import NotRun, Tables
+from rewire.claims.frames import JUDGED, NotRun, Tables
 from rewire.errors import InputError
 from rewire.statistics import Estimate
 from rewire.tables import schema, write_table
@@ -42,13 +42,16 @@ def write_claims(
     parquet: str | Path,
     tsv: str | Path,
     identities: Mapping[str, str] | None = None,
+    judged: str | None = None,
 ) -> None:
     """One row a run and claim, to a parquet and a tab-separated table. ``runs``: (model, dataset) -> tables.
 
-    ``identities``: model -> Hub id, of the models that come from the Hub.
+    ``identities``: model -> Hub id, of the models that come from the Hub. ``judged``: the variant of sequential fine-tuning whose
+    pairs are judged; without it that of most pairs.
     """
+    chosen = {JUDGED: judged} if judged else {}
     rows = [
-        judge(name, claim, model, dataset, tables, (identities or {}).get(model))
+        judge(name, claim, model, dataset, {**tables, **chosen}, (identities or {}).get(model))
         for (model, dataset), tables in runs.items()
         for name, claim in claims.items()
     ]

@@ -143,6 +143,9 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
             return f"sequential.multi: {found}"
     if found := wrong_thresholds(settings["learned"], tasks):
         return f"sequential.learned: {found}"
+    if settings["judged"] not in {None, *settings["variants"]}:
+        there = ", ".join(settings["variants"])
+        return f"sequential.judged: {settings['judged']!r} is not one of sequential.variants ({there})"
     last = settings["training"]["steps"]
     if late := [step for step in settings["steps"] if step >= last]:
         return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
