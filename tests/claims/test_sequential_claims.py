@@ -14,8 +14,7 @@ from rewire.sequential import regression
 from rewire.sequential.algebra import SCHEMA as ALGEBRA
 from rewire.sequential.curves import SCHEMA as CURVE
 from rewire.sequential.edge_centric import put_together
-from rewire.sequential.tables import CHANGES, EDGE_CENTRIC, PAIRS
-from rewire.sequential.tables import MEASURES as CHECKPOINTS
+from rewire.sequential.tables import CHANGES, CHECKPOINTS, EDGE_CENTRIC, PAIRS
 from rewire.tables import read_table, write_table
 
 CLAIMS = yaml.safe_load((Path(__file__).parents[2] / "config/claims.yaml").read_text())["claims"]
@@ -61,6 +60,22 @@ def change_rows(edge, node, floor=0.1):
     return rows
 
 
+@pytest.fixture
+def learned(tables):
+    """The table of checkpoints in which every run but ``unlearned`` learns each of its tasks, at its end."""
+
+    def write(*unlearned, runs=TASKS):
+        rows = []
+        for run in runs:
+            for task in run.split("+"):
+                for step in (0, 10, 20):
+                    done = step == 20 and (run, task) not in unlearned and run not in unlearned
+                    rows.append({"run": run, "task": task, "step": step, "learned": done})
+        return {"checkpoints": tables("checkpoints", rows, CHECKPOINTS)}
+
+    return write
+
+
 def test_regressions_are_those_of_the_variant_with_most_pairs(tables):
     x = np.linspace(0.1, 0.8, 12)
     rows = [
@@ -104,13 +119,21 @@ def test_the_named_variant_goes_through_to_the_table(tables, tmp_path):
         assert read_table(tmp_path / "c")["n"].to_pylist() == [n]
 
 
-def test_changes_are_means_over_tasks_learned_alone(tables):
-    given = {"changes": tables("changes", change_rows((0.5, 0.3, 0.2), (0.25, 0.15, 0.1)), CHANGES)}
+def test_changes_are_means_over_tasks_learned_alone(tables, learned):
+    given = learned() | {
+        "changes": tables("changes", change_rows((0.5, 0.3, 0.2), (0.25, 0.15, 0.1)), CHANGES)
+    }
     assert measured(given, "first_edge_change").value == pytest.approx(0.52)
     assert measured(given, "first_node_change").value == pytest.approx(0.27)
     falls = measured(given, "edge_change_falls")
     assert (falls.value, falls.n) == (pytest.approx(0.3), len(TASKS))
-    single = {"changes": tables("changes", change_rows((0.5,), (0.25,)), CHANGES)}
+    some = given | learned("min", "add_sub")  # tasks 3 and 4, and there is less to know the interval by
+    assert measured(some, "first_edge_change").value == pytest.approx(0.51)
+    assert (measured(some, "edge_change_falls").n, measured(some, "first_node_change").n) == (3, 3)
+    for name in ("first_edge_change", "edge_change_falls"):
+        with pytest.raises(NotRun):
+            measured(given | learned(*TASKS), name)
+    single = learned() | {"changes": tables("changes", change_rows((0.5,), (0.25,)), CHANGES)}
     assert measured(single, "edge_change_falls") is None
 
 
@@ -150,29 +173,38 @@ def rows_tested(verdicts, false_positives=0.0):
         (["supported"] * 4 + ["inconclusive"], "inconclusive"),
     ],
 )
-def test_edges_change_more_if_the_test_says_so_of_every_task(tables, verdicts, expected):
-    given = {"edge_centric": tables("edge_centric", rows_tested(verdicts), EDGE_CENTRIC)}
+def test_edges_change_more_if_the_test_says_so_of_every_task(tables, learned, verdicts, expected):
+    given = learned() | {"edge_centric": tables("edge_centric", rows_tested(verdicts), EDGE_CENTRIC)}
     row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
     values = [0.1 if verdict == "supported" else -0.2 for verdict in verdicts]
     assert (row["verdict"], row["n"], row["value"]) == (expected, 5, pytest.approx(np.mean(values)))
 
 
-def test_a_test_that_rejects_one_model_and_itself_judges_no_task(tables):
+def test_a_task_that_was_not_learned_has_no_say(tables, learned):
+    rows = rows_tested(["supported"] * 4 + ["not supported"])
+    given = learned("add_sub") | {"edge_centric": tables("edge_centric", rows, EDGE_CENTRIC)}
+    row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
+    assert (row["verdict"], row["n"]) == ("supported", 4)
+    row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given | learned(*TASKS))
+    assert row["verdict"] == "not run"
+
+
+def test_a_test_that_rejects_one_model_and_itself_judges_no_task(tables, learned):
     rows = rows_tested(["supported"] * 5, false_positives=0.5)
-    given = {"edge_centric": tables("edge_centric", rows, EDGE_CENTRIC)}
+    given = learned() | {"edge_centric": tables("edge_centric", rows, EDGE_CENTRIC)}
     row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
     assert (row["verdict"], row["n"]) == ("inconclusive", 5)
     for row in rows:  # too few examples for a test
         row |= {"statistic": float("nan"), "verdict": "inconclusive"}
-    given = {"edge_centric": tables("edge_centric", rows, EDGE_CENTRIC)}
+    given["edge_centric"] = tables("edge_centric", rows, EDGE_CENTRIC)
     row = judge("x", CLAIMS["task-edges-change-more"], "calculator", "tasks", given)
     assert (row["verdict"], row["value"], row["n"]) == ("inconclusive", None, 5)
 
 
-def test_a_run_without_single_runs_has_no_change(tables):
+def test_a_run_without_single_runs_has_no_change(tables, learned):
     rows = [row for row in change_rows((0.5,), (0.2,)) if row["kind"] == "multi"]
     with pytest.raises(NotRun):
-        measured({"changes": tables("changes", rows, CHANGES)}, "first_edge_change")
+        measured(learned() | {"changes": tables("changes", rows, CHANGES)}, "first_edge_change")
 
 
 @pytest.mark.parametrize("other", ["outside", "random"])
@@ -240,7 +272,7 @@ def test_pairs_that_share_their_first_task_are_one_sample_of_its_prompts(tables)
     assert [three.low, three.high] == pytest.approx([one.low, one.high]) and one.low < one.high
 
 
-def test_add_sub_and_unions_are_read_where_they_are(tables):
+def test_add_sub_and_unions_are_read_where_they_are(tables, learned):
     rows = [
         {"task": "add_sub", "fraction": fraction, "examples": 60, "kl_percentage": value}
         | {"kl_percentage_low": value - 1, "kl_percentage_high": value + 1}
@@ -252,14 +284,23 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     assert measured(given, "add_sub_kl_percentage_at_0.1").value == 40
     assert measured(given, "add_sub_kl_percentage_at_1") is None  # a size that was not run
     combined = [
-        {"composite": composite, "parts_found": where, "circuit": circuit, "examples": 60, "lead": value}
+        {
+            "composite": composite,
+            "first": "add",
+            "second": "sub",
+            "parts_found": where,
+            "circuit": circuit,
+            "examples": 60,
+            "lead": value,
+        }
         | {"lead_low": value - 0.05, "lead_high": value + 0.05, "kl_percentage": 80 + value}
         | {"kl_percentage_low": 79.0, "kl_percentage_high": 81.0}
         for composite, more in (("add+sub", 1.5), ("add_sub", 0), ("conditional_add_sub", 2.5))
         for where, shift in (("together", 0.5 + more), ("alone", more))
         for circuit, value in (("own", 0 + shift), ("union", 0.1 + shift), ("union-as-own", -0.2 + shift))
     ]
-    given = {"algebra": tables("algebra", combined, ALGEBRA)}
+    there = learned(runs=(*TASKS, "add+sub"))
+    given = there | {"algebra": tables("algebra", combined, ALGEBRA)}
     verdicts = {
         name: judge(name, CLAIMS[name], "calculator", "tasks", given)["verdict"]
         for name in ("union-as-faithful", "union-as-faithful-at-equal-edges")
@@ -267,8 +308,21 @@ def test_add_sub_and_unions_are_read_where_they_are(tables):
     assert verdicts == {"union-as-faithful": "supported", "union-as-faithful-at-equal-edges": "not supported"}
     assert measured(given, "union_kl_percentage").value == pytest.approx(80.1)
     unions = [row for row in combined if "+" in row["composite"]]  # where no task is made of two others
-    given = {"algebra": tables("unions", unions, ALGEBRA)}
+    given = there | {"algebra": tables("unions", unions, ALGEBRA)}
     assert measured(given, "union_kl_percentage").value == pytest.approx(81.6)
+
+
+@pytest.mark.parametrize("unlearned", ["add", "sub", "add+sub", ("add+sub", "sub"), "max"])
+def test_a_union_says_nothing_unless_its_parts_and_what_is_made_of_them_were_learned(
+    tables, learned, unlearned
+):
+    row = {"composite": "add+sub", "first": "add", "second": "sub", "parts_found": "alone", "examples": 60}
+    row |= {"circuit": "union", "lead": 0.1, "lead_low": 0.05, "lead_high": 0.15}
+    given = learned(unlearned, runs=("add", "sub", "max", "add+sub"))
+    given |= {"algebra": tables("algebra", [row], ALGEBRA)}
+    judged = judge("x", CLAIMS["union-as-faithful"], "calculator", "tasks", given)
+    assert judged["verdict"] == ("supported" if unlearned == "max" else "inconclusive")
+    assert (judged["low"] is None) == (unlearned != "max") and judged["value"] == pytest.approx(0.1)
 
 
 def test_every_published_size_of_add_sub_is_run_and_claimed_beside_even_steps():

@@ -156,10 +156,11 @@ def test_forgetting_has_a_point_a_pair_both_fits_and_their_numbers(tables):
 def test_pairs_without_a_value_and_the_seed_of_the_bands_are_the_tables(tables):
     pairs, fits = made.pairs(tables, unlearned=["sub"])
     read = read_frame(pairs, sequential_forgetting.COLUMNS), read_frame(fits, sequential_forgetting.FITTED)
-    read[1]["undefined"] = 2
+    read[1]["undefined"], read[1]["second_unlearned"] = 2, 4
     drawn = [panels(sequential_forgetting.figure(*read, "x", seed))[0] for seed in (0, 0, 1)]
     title = drawn[0].get_title(loc="left")
     assert "9 pairs, 3 left out (first task not learned)\n2 more without forgetting or overlap\n" in title
+    assert "\nsecond task not learned in 4 of them\n" in title
     bands = [axes.collections[-1].get_paths()[0].vertices for axes in drawn]
     assert np.array_equal(bands[0], bands[1]) and not np.array_equal(bands[0], bands[2])
 

@@ -75,9 +75,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"learned": {"add": 0.9}},
         ["sequential.learned", "no accuracy for 'max'"],
     ),
+    "a task alone without its threshold": (
+        {"alone": ["sub"], "learned": {"add": 0.9, "max": 0.9}},
+        ["sequential.learned", "no accuracy for 'sub'", "sequential.alone"],
+    ),
     "a threshold without its task": (
         {"learned": {"add": 0.9, "max": 0.9, "modulo": 0.9}},
-        ["sequential.learned", "'modulo' is not one of sequential.tasks (add, max)"],
+        ["sequential.learned", "'modulo' is not one of sequential.tasks and alone (add, max)"],
     ),
     "base knows a task": ({"base": {"tasks": ["add"], "prompts": 0}}, ["sequential.base.tasks", "'add'"]),
     "checkpoint at the end": ({"steps": [4]}, ["sequential.steps: 4", "(4)"]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rewire.errors import InputError
 from rewire.sequential.declared import multi, sequential, single
 from rewire.sequential.pairs import pair_row, write_pairs_table
-from rewire.sequential.tables import CROSS, EVOLUTION, MEASURES, OVERLAPS, PAIRS
+from rewire.sequential.tables import CHECKPOINTS, CROSS, EVOLUTION, MEASURES, OVERLAPS, PAIRS
 from rewire.tables import read_table, schema, write_table
 
 RUN = sequential("add", "max", "kept")
@@ -127,7 +127,11 @@ def test_all_runs_are_put_together(tmp_path):
     assert (row["first_on_second"], row["edge_jaccard"], row["edge_jaccard_kept"]) == (0.5, 0.25, None)
     assert row["parameters"] == 640
     assert (row["second_accuracy_before"], row["second_learned"]) == (pytest.approx(0.2), True)
-    assert read_table(outputs["checkpoints"]).num_rows == 12
+    checkpoints = read_table(outputs["checkpoints"])
+    assert checkpoints.num_rows == 12 and checkpoints.schema == CHECKPOINTS
+    reached = {(row["run"], row["task"], row["step"]): row["learned"] for row in checkpoints.to_pylist()}
+    assert reached["add", "add", 4] and reached[RUN.name, "max", 4] and not reached["max", "max", 4]
+    assert sum(reached.values()) == 5
     for name, columns in EVOLUTION.items():
         assert read_table(outputs[name]).schema == columns and read_table(outputs[name]).num_rows == 4
     assert {row["false_positives_pairs"] for row in read_table(outputs["edge_centric"]).to_pylist()} == {40}

@@ -183,6 +183,19 @@ def test_pairs_without_a_value_are_counted_apart(tmp_path):
     assert counts.loc["weighted_jaccard_alone"].tolist() == [9, 9, 1, 1, 2, 2]
 
 
+def test_pairs_whose_second_task_was_not_learned_stay_and_are_counted(tmp_path):
+    x, y = correlated(12, -0.5)
+    y[0] = np.nan
+    rows = pair_rows(x, y)
+    for i in (0, 1, 2, 3):  # the first of them is in no fit
+        rows[i]["second_learned"] = False
+    write_table(tmp_path / "pairs.parquet", rows, PAIRS)
+    regression.write_regression(tmp_path / "pairs.parquet", tmp_path / "r", {"seed": 0})
+    table = read_table(tmp_path / "r").to_pandas()
+    assert set(table["pairs"]) == {11} and set(table["second_unlearned"]) == {3}
+    assert value(table, "linear", "r")["value"] == pytest.approx(stats.pearsonr(x[1:], y[1:]).statistic)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 4])
 def test_few_pairs_have_no_interval_and_say_so(tmp_path, n):
     x, y = (values[:n] for values in correlated(6, -0.5))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,15 +47,24 @@ def turnover(tables: Tables, kind: str) -> Any:
     ``kind``: edge or node.
     """
     table = frame(tables, "changes")
-    rows = alone(table[(table["reference"] == "previous") & (table["measure"] == f"{kind}_turnover")])
+    rows = alone(tables, table[(table["reference"] == "previous") & (table["measure"] == f"{kind}_turnover")])
     if not len(rows):
         raise NotRun("changes")
     return rows.pivot(index="task", columns="step", values="value").to_numpy(dtype=float)
 
 
-def alone(table: Any) -> Any:
-    """The rows of tasks that are learned by themselves."""
-    return table[(table["kind"] == "single") & (table["task"] == table["first"])]
+def alone(tables: Tables, table: Any) -> Any:
+    """The rows of tasks that are trained by themselves; of those that were learned."""
+    own = (table["kind"] == "single") & (table["task"] == table["first"])
+    return table[own & table["run"].isin(learned_runs(tables))]
+
+
+def learned_runs(tables: Tables) -> set[str]:
+    """The runs of which every task had reached its threshold at the last checkpoint."""
+    table = frame(tables, "checkpoints")
+    last = table[table["step"] == table.groupby("run")["step"].transform("max")]
+    reached = last["learned"].astype(bool).groupby(last["run"]).all()
+    return set(reached.index[reached])
 
 
 def over_tasks(values: Any) -> Estimate | None:
@@ -76,7 +86,7 @@ def change_falls(tables: Tables) -> Estimate | None:
 
 def first_tested(tables: Tables) -> Any:
     """The edge-centric test of each task learned alone: its first checkpoint against the base. A row a task."""
-    rows = alone(frame(tables, "edge_centric"))
+    rows = alone(tables, frame(tables, "edge_centric"))
     rows = rows[rows["reference"] == "base"]
     if not len(rows):
         raise NotRun("edge_centric")
@@ -118,7 +128,8 @@ def estimate_of(row: Any, column: str) -> Estimate:
 def combined(circuit: str, column: str) -> Measure:
     """A column of the algebra table: of the first composite, its parts' circuits found in models of their own.
 
-    A task of its own, such as AddSub, comes before tasks that are trained together.
+    A task of its own, such as AddSub, comes before tasks that are trained together. No interval unless the composite and both
+    parts were learned.
     """
 
     def measure(tables: Tables) -> Estimate | None:
@@ -127,9 +138,11 @@ def combined(circuit: str, column: str) -> Measure:
         if not len(rows):
             return None
         together = rows["composite"].str.contains(TOGETHER, regex=False)
-        return estimate_of(
-            rows.iloc[int(np.argmin(together))], column
-        )  # the first that is not, else the first
+        row = rows.iloc[int(np.argmin(together))]  # the first that is not, else the first
+        found = estimate_of(row, column)
+        if {row["composite"], row["first"], row["second"]} <= learned_runs(tables):
+            return found
+        return replace(found, low=math.nan, high=math.nan)
 
     return measure
 

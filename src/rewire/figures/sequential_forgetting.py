@@ -26,7 +26,8 @@ COLUMNS = (
     "second",
     *(name + end for name in ("forgetting", *OVERLAPS) for end in ENDS),
 )
-FITTED = ("variant", "overlap", "fit", "statistic", "value", "low", "high", "pairs", "excluded", "undefined")
+COUNTS = ("pairs", "excluded", "undefined", "second_unlearned")
+FITTED = ("variant", "overlap", "fit", "statistic", "value", "low", "high", *COUNTS)
 LINES = {"linear": (INK, "solid"), "logistic": (GREY, (0, (5, 2)))}
 POINTS = 60  # of a fitted curve
 
@@ -74,9 +75,10 @@ def described(fits: pd.DataFrame) -> str:
 
     if not len(fits):
         return "no fit"
-    n, unlearned, undefined = fits[["pairs", "excluded", "undefined"]].iloc[0].astype(int)
+    n, unlearned, undefined, second = fits[list(COUNTS)].iloc[0].astype(int)
     count = f"{n} pairs" + (f", {unlearned} left out (first task not learned)" if unlearned else "")
     count += f"\n{undefined} more without forgetting or overlap" if undefined else ""
+    count += f"\nsecond task not learned in {second} of them" if second else ""
     straight = f"{text('linear', 'r', 'r')}, {text('linear', 'r2', 'R²')}"
     return f"{count}\n{straight}\n{text('logistic', 'r2', 'logistic R²')}\n{text('spearman', 'rho', 'Spearman ρ')}"
 

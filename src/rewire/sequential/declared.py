@@ -141,7 +141,7 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
             return f"sequential.multi: {outside[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
         if found := disagreement(together, settings["numbers"]):
             return f"sequential.multi: {found}"
-    if found := wrong_thresholds(settings["learned"], tasks):
+    if found := wrong_thresholds(settings["learned"], every_task(settings)):
         return f"sequential.learned: {found}"
     if settings["judged"] not in {None, *settings["variants"]}:
         there = ", ".join(settings["variants"])
@@ -166,9 +166,9 @@ def wrong_thresholds(learned: Any, tasks: Sequence[str]) -> str | None:
     if not isinstance(learned, Mapping):
         return None
     if missing := [task for task in tasks if task not in learned]:
-        return f"no accuracy for {missing[0]!r}; one a task means one for each of sequential.tasks"
+        return f"no accuracy for {missing[0]!r}; one a task means one for each of sequential.tasks and sequential.alone"
     if other := [task for task in learned if task not in tasks]:
-        return f"{other[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
+        return f"{other[0]!r} is not one of sequential.tasks and alone ({', '.join(tasks)})"
     return None
 
 

@@ -12,7 +12,7 @@ from rewire.errors import InputError
 from rewire.faithfulness.resamples import Resamples, ratio
 from rewire.sequential.declared import Run, threshold
 from rewire.sequential.edge_centric import put_together
-from rewire.sequential.tables import CROSS, EDGE_CENTRIC, EVOLUTION, MEASURES, OVERLAPS, PAIRS
+from rewire.sequential.tables import CHECKPOINTS, CROSS, EDGE_CENTRIC, EVOLUTION, MEASURES, OVERLAPS, PAIRS
 from rewire.statistics import Array
 from rewire.tables import read_table, write_table
 
@@ -36,11 +36,12 @@ def write_pairs_table(
     sequential one cross, overlaps, training.
 
     ``settings``: learned (see ``declared.threshold``), seed.
-    ``outputs``: checkpoints (MEASURES), EVOLUTION, pairs (PAIRS).
+    ``outputs``: checkpoints (CHECKPOINTS), EVOLUTION, pairs (PAIRS).
     Errors: InputError that names the table that lacks a task or step, or whose test examples differ.
     """
     measured = {run.name: read_table(files[run.name]["measures"], MEASURES.names).to_pylist() for run in runs}
-    write_table(outputs["checkpoints"], [row for run in runs for row in measured[run.name]], MEASURES)
+    every = [row | {"learned": learned(row, settings)} for run in runs for row in measured[run.name]]
+    write_table(outputs["checkpoints"], every, CHECKPOINTS)
     for name, schema in EVOLUTION.items():
         found = [row for run in runs for row in read_table(files[run.name][name], schema.names).to_pylist()]
         write_table(outputs[name], put_together(found) if schema is EDGE_CENTRIC else found, schema)
@@ -70,6 +71,11 @@ def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[s
         for name, path in zip(names, paths, strict=True):
             out[name][table] = path
     return out
+
+
+def learned(row: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Whether the task of a row of MEASURES had reached its threshold there."""
+    return bool(row["validation_accuracy"] >= threshold(settings["learned"], row["task"]))
 
 
 def parameters(training: str | Path) -> int:

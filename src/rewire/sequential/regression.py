@@ -28,6 +28,7 @@ SCHEMA = schema(
     pairs="int32",  # that the fit is of
     excluded="int32",  # whose first task was never learned
     undefined="int32",  # that was learned, but forgetting or overlap has no value
+    second_unlearned="int32",  # of `pairs`, whose second task was not learned: a lesser interference
     enough="bool",  # whether there is an interval: enough pairs, and a value in every resample
 )
 OVERLAPS = tuple(
@@ -47,7 +48,8 @@ Fit = Callable[[Array, Array], dict[str, Array]]  # x and y [R, n] -> statistics
 def write_regression(pairs_table: str | Path, path: str | Path, settings: Mapping[str, Any]) -> None:
     """Regress forgetting on every overlap, variant by variant. ``pairs_table``: PAIRS; ``settings``: seed.
 
-    A pair whose first task was never learned is left out and counted, and so, apart, is one without a value. Errors: InputError that names the table without a column.
+    A pair whose first task was never learned is left out and counted, and so, apart, is one without a value. One whose second
+    task was not learned stays and is counted. Errors: InputError that names the table without a column.
     """
     rows = read_table(pairs_table, PAIRS.names).to_pylist()
     out = []
@@ -55,7 +57,9 @@ def write_regression(pairs_table: str | Path, path: str | Path, settings: Mappin
         own = [row for row in rows if row["variant"] == variant]
         unlearned = sum(not row["learned"] for row in own)
         for overlap in OVERLAPS:
-            x, y = usable(own, overlap)
+            there = usable(own, overlap)
+            x, y = (np.array([row[name] for row in there], dtype=float) for name in (overlap, "forgetting"))
+            second = sum(not row["second_learned"] for row in there)
             for name, fit in FITS.items():
                 for statistic, (value, low, high) in fitted(fit, x, y, settings["seed"]).items():
                     out.append(
@@ -70,17 +74,17 @@ def write_regression(pairs_table: str | Path, path: str | Path, settings: Mappin
                             "pairs": len(x),
                             "excluded": unlearned,
                             "undefined": len(own) - unlearned - len(x),
+                            "second_unlearned": second,
                             "enough": bool(np.isfinite(low)),
                         }
                     )
     write_table(path, out, SCHEMA)
 
 
-def usable(rows: list[dict[str, Any]], overlap: str) -> tuple[Array, Array]:
-    """Overlap and forgetting [n] of the pairs that have both."""
+def usable(rows: list[dict[str, Any]], overlap: str) -> list[dict[str, Any]]:
+    """The pairs that have an overlap and forgetting."""
     values = np.array([[row[overlap], row["forgetting"]] for row in rows], dtype=float).reshape(-1, 2)
-    x, y = values[np.isfinite(values).all(axis=1)].T
-    return x, y
+    return [row for row, known in zip(rows, np.isfinite(values).all(axis=1), strict=True) if known]
 
 
 def fitted(fit: Fit, x: Array, y: Array, seed: int = 0) -> dict[str, tuple[float, float, float]]:

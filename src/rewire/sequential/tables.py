@@ -9,7 +9,7 @@ Where they are, for a model and a run:
     results/sequential/{model}/{run}/edge_centric.parquet   EDGE_CENTRIC
     results/sequential/{model}/{run}/cross.parquet       CROSS, of a sequential run alone
     results/sequential/{model}/{run}/overlaps.parquet    OVERLAPS, of a sequential run alone
-    results/sequential/{model}/checkpoints.parquet       MEASURES of every run
+    results/sequential/{model}/checkpoints.parquet       CHECKPOINTS, MEASURES of every run
     results/sequential/{model}/changes.parquet           CHANGES of every run; turnover, layers, edge_centric likewise
     results/sequential/{model}/pairs.parquet             PAIRS, a row a sequential run
 
@@ -19,6 +19,8 @@ for every task that is measured and every step, those of step 0 of the first tas
 """
 
 from __future__ import annotations
+
+import pyarrow as pa
 
 from rewire.tables import schema
 
@@ -79,6 +81,10 @@ MEASURES = schema(
     correct="list<float>",  # [examples] of `accuracy`: 0 or 1; of an answer of several tokens the share that is right
     circuit_correct="list<float>",  # [examples] of `circuit_accuracy`
     nll="list<double>",  # [examples] of the circuit, nats
+)
+# MEASURES of all runs
+CHECKPOINTS = pa.schema(
+    [*MEASURES, ("learned", pa.bool_())]  # validation accuracy reached the task's threshold
 )
 # a checkpoint after step 0 beside an earlier one, of a task that is measured
 COMPARISON = {
