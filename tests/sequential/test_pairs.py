@@ -16,7 +16,7 @@ from rewire.sequential.tables import CHECKPOINTS, CROSS, EVOLUTION, MEASURES, OV
 from rewire.tables import read_table, schema, write_table
 
 RUN = sequential("add", "max", "kept")
-SETTINGS = {"learned": 0.9, "seed": 0}
+SETTINGS = {"learned": 0.9, "seed": 0, "rates": {"kept": 1, "tenth": 0.1}}
 
 
 def measured(correct: list[int], validation: float = 1.0) -> dict[str, Any]:
@@ -64,6 +64,15 @@ def test_gain_is_paired_example_by_example():
     assert (row["gain"], row["gain_low"], row["gain_high"]) == (0, 0, 0)
     row = row_of([0] * 20, [0] * 20, alone=[1] * 5 + [0] * 15)
     assert row["gain"] == pytest.approx(0.25) and row["gain_low"] > 0
+
+
+def test_there_is_no_gain_at_another_rate_than_that_of_the_task_alone():
+    rows = {name: [measured([1, 0] * 4)] * 2 for name in ("first", "second", "alone")}
+    at_full = pair_row(RUN, rows, [], [], SETTINGS)
+    at_tenth = pair_row(sequential("add", "max", "tenth"), rows, [], [], SETTINGS)
+    missing = set(at_full) - set(at_tenth)
+    assert missing == {"gain", "gain_low", "gain_high"}
+    assert at_tenth["second_accuracy_alone"] == 0.5
 
 
 @settings(max_examples=40, deadline=None)

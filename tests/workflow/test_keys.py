@@ -213,7 +213,7 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.base.tasks": (["digit_sum"], {"pretrain_on_tasks"}),
     "sequential.base.prompts": (6, {"pretrain_on_tasks"}),
     "sequential.variants.kept.adapters": ("stacked", {"train_second_task"}),
-    "sequential.variants.kept.rate": (0.5, {"train_second_task", "draw_sequential_masked"}),
+    "sequential.variants.kept.rate": (0.5, GATHER | {"train_second_task", "draw_sequential_masked"}),
     "sequential.variants.inside.circuit": ("outside", {"train_second_task"}),
     "sequential.variants.random.seed": (1, {"train_second_task"}),
     "sequential.steps": ([6], STAGES | MEASURE_STAGES),

@@ -452,7 +452,10 @@ rule gather_pairs:
             {"kind": run.kind, "tasks": list(run.tasks), "variant": run.variant}
             for run in TRAININGS.values()
         ],
-        sequential=section("sequential", "learned", "seed"),
+        sequential=ordered(
+            section("sequential", "learned", "seed")
+            | {"rates": {name: v["rate"] for name, v in SECTION["variants"].items()}}
+        ),
     script:
         "../scripts/sequential_pairs.py"
 

@@ -35,12 +35,12 @@ def write_pairs_table(
     """Put the tables of all ``runs`` together; a row a sequential one. ``files``: run -> measures, EVOLUTION, and of a
     sequential one cross, overlaps, training.
 
-    ``settings``: learned (see ``declared.threshold``), seed.
+    ``settings``: learned (see ``declared.threshold``), seed, rates (variant -> what the learning rate is multiplied by).
     ``outputs``: checkpoints (CHECKPOINTS), EVOLUTION, pairs (PAIRS).
     Errors: InputError that names the table that lacks a task or step, or whose test examples differ.
     """
     measured = {run.name: read_table(files[run.name]["measures"], MEASURES.names).to_pylist() for run in runs}
-    every = [row | {"learned": learned(row, settings)} for run in runs for row in measured[run.name]]
+    every = [row | {"learned": reached(row, settings)} for run in runs for row in measured[run.name]]
     write_table(outputs["checkpoints"], every, CHECKPOINTS)
     for name, schema in EVOLUTION.items():
         found = [row for run in runs for row in read_table(files[run.name][name], schema.names).to_pylist()]
@@ -73,7 +73,7 @@ def files_of(runs: Sequence[Run], tables: Mapping[str, Sequence[str]]) -> dict[s
     return out
 
 
-def learned(row: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+def reached(row: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     """Whether the task of a row of MEASURES had reached its threshold there."""
     return bool(row["validation_accuracy"] >= threshold(settings["learned"], row["task"]))
 
@@ -121,9 +121,10 @@ def pair_row(
         **columns("second_accuracy_before", other(lambda s, e, o: s)),
         **columns("second_accuracy_after", other(lambda s, e, o: e)),
         **columns("second_accuracy_alone", other(lambda s, e, o: o)),
-        **columns("gain", other(lambda s, e, o: e - o)),
         "examples": before["examples"],
     }
+    if settings["rates"][run.variant] == 1:  # the second task alone is trained at the full rate
+        row |= columns("gain", other(lambda s, e, o: e - o))
     if learned:  # of what was never learned nothing can be forgotten
         row |= columns("forgetting", own(lambda b, a: ratio(b - a, b)))
     for found in crossed:

@@ -190,7 +190,9 @@ PAIRS = schema(
     **with_interval("first_accuracy_before", "first_accuracy_after"),
     **with_interval("forgetting"),  # (before - after) / before of the first task; null unless learned
     **with_interval("second_accuracy_before", "second_accuracy_after", "second_accuracy_alone"),
-    **with_interval("gain"),  # second_accuracy_after - second_accuracy_alone
+    **with_interval(
+        "gain"
+    ),  # second_accuracy_after - second_accuracy_alone; null unless the variant has the full rate
     # Jaccard of the first task's circuit before and the second's after: what forgetting is regressed on
     **with_interval("edge_jaccard", "node_jaccard", "weighted_jaccard"),
     # the same against the second task's circuit when it is trained alone: known before the second stage
