@@ -45,6 +45,7 @@ localrules:
     bakeoff,
     probes,
     sequential,
+    sequential_faithfulness,
     everything,
     figures,
     claims,
@@ -93,3 +94,4 @@ rule everything:
         rules.all.input,
         rules.probes.input,
         rules.sequential.input,
+        rules.sequential_faithfulness.input,

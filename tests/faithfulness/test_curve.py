@@ -1,6 +1,9 @@
 """The whole job on a small random model, against evaluations made here."""
 
+import shutil
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from rewire.circuits import attribution, evaluation, interchange
@@ -47,6 +50,16 @@ def row(table, circuit, ranking="absolute", fraction=0.3, draw=0):
 def nll(stage, circuit, pairs=None):
     values = evaluation.evaluate(stage.model, [circuit], pairs or stage.pairs, ["nll"])["nll"]
     return values[0].double().numpy()
+
+
+def test_pairs_after_those_that_were_scored_do_not_count(stage, circuits, few, tmp_path_factory):
+    folder = few(9)
+    expected = run(stage, circuits, folder, folder, other=False)
+    shutil.copy(stage.folder / "pairs.parquet", folder / "pairs.parquet")  # the same nine and three more
+    found = run(stage, circuits, tmp_path_factory.mktemp("first"), folder, other=False)
+    for one, other in zip(found, expected, strict=True):
+        assert (one["examples"] == 9).all()
+        pd.testing.assert_frame_equal(one, other)
 
 
 def test_every_kind_is_at_every_fraction(tables):

@@ -52,6 +52,20 @@ def test_a_row_a_pair(sequenced):
     assert len({rows[name]["first_accuracy_before"] for name in rows if name.startswith("add-")}) == 1
 
 
+def test_tasks_are_judged_as_the_summarization_circuit_is(smoke):
+    assert smoke.planned("sequential_faithfulness") == {}
+    for task in ("add", "max", "sub"):
+        folder = smoke.folder / MODEL / task / "faithfulness"
+        criteria = pq.read_table(folder / "criteria.parquet").to_pylist()
+        kinds = {row["criterion"] for row in criteria}
+        assert kinds == {"necessity", "completeness, random", "completeness, greedy", "minimality"}
+        areas = pq.read_table(folder / "areas.parquet").to_pylist()
+        assert {row["area"] for row in areas if row["circuit"] == "held-out"} == {"CPR", "CMD"}
+        assert {row["examples"] for row in areas} == {
+            8
+        }  # of ten prompts, those that the circuit was scored on
+
+
 def test_each_run_is_a_target_that_trains_no_first_task_again(sequenced):
     target = f"{MODEL}/add-max/kept/measures.parquet"
     assert sequenced.planned(target) == {}

@@ -18,6 +18,7 @@ TARGETS = STAGES | {
     "figures",
     "probes",
     "sequential",
+    "sequential_faithfulness",
     "summaries",
     "trained",
 }

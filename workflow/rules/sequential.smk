@@ -6,6 +6,7 @@ A run is one task, two after each other by a variant (`add-max/kept`), or severa
 from rewire.sequential.declared import (
     MULTI,
     SEQUENTIAL,
+    SINGLE,
     SUMMARIZATION,
     every_task,
     masked,
@@ -48,6 +49,7 @@ for number, (name, _) in enumerate(RUNS):
 TRAININGS = runs(SECTION)  # name -> run
 SECOND = [name for name, run in TRAININGS.items() if run.kind == SEQUENTIAL]
 AT_ONCE = [name for name in TRAININGS if name not in SECOND]
+ALONE = [name for name, run in TRAININGS.items() if run.kind == SINGLE]
 KEPT_STEPS = sorted({*SECTION["steps"], SECTION["training"]["steps"]})
 LAST_STEP = f"step-{KEPT_STEPS[-1]:06d}"
 # tokens, more than any generated prompt with its answer has; of articles, as many as the context takes
@@ -78,6 +80,7 @@ RUN_LOG = "logs/sequential/{model}/{run}"
 EVOLVED = ("changes", "turnover", "layers", "edge_centric")
 MEASURED = ("measures", *EVOLVED)
 OF_SECOND = (*MEASURED, "cross", "overlaps")
+OF_TASK = ("curve", "areas", "criteria")
 TOGETHER = ("checkpoints", *EVOLVED, "pairs")
 JUDGED_ON = {name: name for name in (*TOGETHER, *ANALYSES)} | CURVES
 
@@ -420,6 +423,39 @@ rule measure_second_task:
         "../scripts/sequential_second.py"
 
 
+rule judge_task:
+    """Every criterion of the summarization study, of the circuit of a task in the model that learned it alone."""
+    input:
+        checkpoints=f"{OF_RUN}/checkpoints",
+        circuits=f"{OF_RUN}/circuits",
+        validation=TASK_SPLIT.replace("{task}", "{run}").replace(
+            "{split}", "validation"
+        ),
+    output:
+        **{name: f"{OF_RUN}/faithfulness/{name}.parquet" for name in OF_TASK},
+    log:
+        f"{RUN_LOG}/faithfulness.log",
+    benchmark:
+        f"{RUN_LOG}/faithfulness.benchmark.tsv"
+    wildcard_constraints:
+        run=names(ALONE),
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **measuring_run(10 * (config["faithfulness"]["random"] + 10)),
+    params:
+        code=code("sequential_faithfulness.py"),
+        step=LAST_STEP,
+        circuits=ordered(
+            section("circuits", "method", "steps", "grid", "metric", "batch_tokens")
+            | section("sequential", "fraction")
+        ),
+        faithfulness=section("faithfulness"),
+    script:
+        "../scripts/sequential_faithfulness.py"
+
+
 rule gather_pairs:
     """Every run's tables in one, and a row a pair: forgetting, gain, and how far the circuits overlap."""
     input:
@@ -471,3 +507,14 @@ rule sequential:
         ["results/sequential/claims.parquet", "results/figures/sequential_claims.png"]
         * bool(SECTION["models"]),
         expand(f"{SHOWN}.png", model=SECTION["models"], name=OF_SEQUENTIAL),
+
+
+rule sequential_faithfulness:
+    """Target: the circuits of the tasks by every criterion: curves, CPR, CMD, completeness, minimality, necessity."""
+    input:
+        expand(
+            f"{OF_RUN}/faithfulness/{{name}}.parquet",
+            model=SECTION["models"],
+            run=ALONE,
+            name=OF_TASK,
+        ),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from rewire.circuits import evaluation
 from rewire.circuits.selection import Scores
@@ -78,7 +79,8 @@ def write_faithfulness(
     """Evaluate circuits at every fraction of ``settings["fractions"]``, and the areas under their curves.
 
     ``other_task``: pairs of another task on the same articles, if there is one; its circuit is judged on ``pairs``.
-    ``scores_path``: the checkpoint's edge scores on ``pairs``; ``circuits``: the settings that they were made with.
+    ``scores_path``: the checkpoint's edge scores on ``pairs``, or on the first of them, which are then all that count;
+    ``circuits``: the settings that they were made with.
     ``settings``: fractions, random (draws a circuit), folds, seed, batch_tokens.
     Rows of the curve: each kind of circuit (``sweep.Point``), and the whole model's ``clean`` and ``corrupted`` runs.
     Errors: InputError for fewer than 2 pairs.
@@ -87,6 +89,8 @@ def write_faithfulness(
     _, examples = read_pairs(pairs)
     fractions = sorted(settings["fractions"])
     scores = scores_with_examples(scores_path, model, examples, circuits)
+    assert scores.examples is not None
+    examples = examples.subset(torch.arange(len(scores.examples)))
     held, held_values = held_out(model, examples, scores, fractions, settings)
     points = curve("circuit", scores, fractions)
     ranked = [point for point in points if point.ranking == "absolute"]
