@@ -299,9 +299,9 @@ rule draw_edge_centric:
 
 
 rule draw_circuit_evolution:
-    """The circuit of every checkpoint, side by side."""
+    """The circuits that the evolution compares, side by side."""
     input:
-        circuits=of_checkpoints(f"{CIRCUIT}/circuit.json"),
+        edges=EVOLUTION_EDGES,
     output:
         **reported("circuit_evolution", "Evolution"),
     log:
