@@ -40,7 +40,9 @@ ROWS: tuple[tuple[str, str, Mapping[str, tuple[str, str, str]]], ...] = (
         },
     ),
 )
+Range = tuple[pd.Series, pd.Series, pd.Series]
 WIDTH = 0.72  # of the bars behind a checkpoint
+OTHER = 0.3 * BAND  # opacity of the noise floor that change is not judged by
 
 
 def draw(table: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
@@ -62,10 +64,17 @@ def figure(table: pd.DataFrame, name: str) -> Figure:
             step_axis(axes, table)
     drawn = [handle for row in panels for handle in row[0].get_legend_handles_labels()[0]]
     ranges = {
-        "noise floor: the same model,\nother examples (mean, 5–95 %)": GREY,
-        "random circuits of the same\nsize (mean, 5–95 %)": ORANGE,
+        "noise floor: the same model, other\nexamples (mean, 5–95 %), of the\nless stable of the two models": (
+            GREY,
+            BAND,
+        ),
+        "the other model's noise floor": (GREY, OTHER),
+        "random circuits of the same\nsize (mean, 5–95 %)": (ORANGE, BAND),
     }
-    patches = [Patch(color=colour, alpha=BAND, linewidth=0, label=text) for text, colour in ranges.items()]
+    patches = [
+        Patch(color=colour, alpha=opacity, linewidth=0, label=text)
+        for text, (colour, opacity) in ranges.items()
+    ]
     legend(out, [*drawn, *patches])
     return out
 
@@ -94,9 +103,9 @@ def compare(axes: Axes, rows: pd.DataFrame, measures: Mapping[str, tuple[str, st
         if not len(own):
             continue
         x = own["place"] + share * (i - (len(measures) - 1) / 2)
-        both = ("floor", "reference_floor")
-        low, high = (own[[f"{name}_{bound}" for name in both]] for bound in ("low", "high"))
-        bars(axes, x, low.min(axis=1), high.max(axis=1), own[list(both)].mean(axis=1), GREY, share)
+        used, other = floors(own)
+        bars(axes, x, *other, GREY, share, OTHER)
+        bars(axes, x, *used, GREY, share)
         bars(axes, x, own["random_low"], own["random_high"], own["random"], ORANGE, share)
         reach = np.abs(own[["low", "high"]].sub(own["value"], axis=0).to_numpy(dtype=float)).T
         axes.errorbar(x, own["value"], reach, color=colour, marker=marker, elinewidth=1.1, label=label)
@@ -107,9 +116,31 @@ def compare(axes: Axes, rows: pd.DataFrame, measures: Mapping[str, tuple[str, st
     axes.set_ylim(min(0.0, shown.min(axis=None)) - 0.03, 1.03)
 
 
+def floors(own: pd.DataFrame) -> tuple[Range, Range]:
+    """Low, high and mean of the noise floor that change is judged by, that of the model whose circuits agree less, and
+    of the other model's.
+
+    All measures drawn fall with change.
+    """
+    later = own["floor"] < own["reference_floor"]
+    names = ("floor_low", "floor_high", "floor")
+    own, other = own[list(names)], own[[f"reference_{name}" for name in names]].set_axis(names, axis=1)
+    both = own.where(later, other, axis=0), other.where(later, own, axis=0)
+    used, rest = ((one["floor_low"], one["floor_high"], one["floor"]) for one in both)
+    return used, rest
+
+
 def bars(
-    axes: Axes, x: pd.Series, low: pd.Series, high: pd.Series, mean: pd.Series, colour: str, width: float
+    axes: Axes,
+    x: pd.Series,
+    low: pd.Series,
+    high: pd.Series,
+    mean: pd.Series,
+    colour: str,
+    width: float,
+    opacity: float = BAND,
 ) -> None:
     """A range behind every checkpoint with a line at its mean; nothing where it is NaN."""
-    axes.bar(x, high - low, width, bottom=low, color=colour, alpha=BAND, linewidth=0, zorder=1.2)
-    axes.hlines(mean, x - width / 2, x + width / 2, color=colour, linewidth=1, zorder=1.4)
+    axes.bar(x, high - low, width, bottom=low, color=colour, alpha=opacity, linewidth=0, zorder=1.2)
+    ends = x - width / 2, x + width / 2
+    axes.hlines(mean, *ends, color=colour, linewidth=1, alpha=min(1, opacity / BAND), zorder=1.4)
