@@ -37,6 +37,7 @@ def test_a_checkpoint_without_f_is_left_out_and_named_and_few_examples_are_not(t
         }
         cpr = areas.figure(tables, STEPS, "x").axes[0]
         assert len(cpr.lines) == points + 1
+        assert "a scale, no test" in cpr.get_xlabel() and len(cpr.get_xlabel().splitlines()) <= 3
         assert ("not base" in cpr.get_xlabel()) == (examples == 32)
         assert [tick.get_text() for tick in cpr.get_xticklabels()][0] == "base"
 

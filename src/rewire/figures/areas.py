@@ -60,6 +60,8 @@ def figure(tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: s
         panel(axes, {c: known(t[t["area"] == area], "value") for c, t in tables.items()}, steps)
         if axes.lines:
             reference_line(axes, whole)
+            if area == "CPR":
+                note(axes, "random circuits match those by |score|: a scale, no test")
     kinds = set(pd.concat(tables.values())["circuit"])
     handles: list[Any] = [
         Line2D([], [], linewidth=1.5, label=label, **style)
