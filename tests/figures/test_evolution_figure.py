@@ -87,3 +87,10 @@ def test_the_floor_drawn_is_the_one_that_change_is_judged_by():
     (_, _, used), (_, _, other) = evolution.floors(frame)
     assert np.allclose(used - frame["value"], frame["beyond"])
     assert np.allclose(used, shaky.mean()) and np.allclose(other, stable.mean())
+
+
+def test_published_checkpoints_have_names_and_no_steps(tables, drawn):
+    tables.steps = {"base": 0, "nearly-trained": 1, "trained": 2}
+    paths = evolution_tables.changes(tables), "x"
+    text = drawn(lambda png, svg: evolution.draw(*paths, png, svg, named=True))
+    assert "nearly-trained" in text and "training step" not in text and "step 1" not in text

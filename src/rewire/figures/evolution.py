@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from rewire.figures.frames import known, read_frame
 from rewire.figures.panels import BAND, legend, no_data
-from rewire.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, blank, save, themed
+from rewire.figures.style import BLUE, GREEN, GREY, ORANGE, PURPLE, blank, checkpoint_tick, save, themed
 
 RANGES = ("floor", "reference_floor", "random")
 COLUMNS = (
@@ -45,13 +45,13 @@ WIDTH = 0.72  # of the bars behind a checkpoint
 OTHER = 0.3 * BAND  # opacity of the noise floor that change is not judged by
 
 
-def draw(table: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw a table of changes. Errors: InputError that names the table if it is empty or lacks a column."""
-    save(figure(read_frame(table, COLUMNS), name), png, svg)
+def draw(table: str | Path, name: str, png: str | Path, svg: str | Path, named: bool = False) -> None:
+    """Draw a table of changes; ``named``: the checkpoints have names and no training steps. Errors: InputError that names the table if it is empty or lacks a column."""
+    save(figure(read_frame(table, COLUMNS), name, named), png, svg)
 
 
 @themed
-def figure(table: pd.DataFrame, name: str) -> Figure:
+def figure(table: pd.DataFrame, name: str, named: bool = False) -> Figure:
     """``table``: a row a checkpoint, ``reference`` (``previous``, ``base``) and ``measure``, in training order."""
     out = blank(10.8, 8.6, f"What is left of the circuit: {name}")
     panels = out.subplots(len(ROWS), len(REFERENCES), squeeze=False)
@@ -61,7 +61,7 @@ def figure(table: pd.DataFrame, name: str) -> Figure:
             axes.set_title(f"{title}, against {text}")
             axes.set_ylabel(label)
             compare(axes, table[table["reference"] == reference], measures)
-            step_axis(axes, table)
+            step_axis(axes, table, named)
     drawn = [handle for row in panels for handle in row[0].get_legend_handles_labels()[0]]
     ranges = {
         "noise floor: the same model, other\nexamples (mean, 5–95 %), of the\nless stable of the two models": (
@@ -85,14 +85,17 @@ def placed(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(place=table["checkpoint"].map(place))
 
 
-def step_axis(axes: Axes, table: pd.DataFrame) -> None:
-    """Training steps at the places of their checkpoints."""
-    steps = table.drop_duplicates("checkpoint")["step"].tolist()
-    axes.set_xlabel("training step (evenly spaced)")
+def step_axis(axes: Axes, table: pd.DataFrame, named: bool = False) -> None:
+    """Training steps, or the names, at the places of the checkpoints."""
+    rows = table.drop_duplicates("checkpoint")
+    axes.set_xlabel("checkpoint" if named else "training step (evenly spaced)")
     if axes.has_data():
-        axes.set_xticks(range(len(steps)), [f"{step:,}" for step in steps])
-        axes.tick_params(axis="x", labelrotation=40 if len(steps) > 6 else 0)
-        axes.set_xlim(-0.6, len(steps) - 0.4)
+        labels = (
+            [checkpoint_tick(c) for c in rows["checkpoint"]] if named else [f"{s:,}" for s in rows["step"]]
+        )
+        axes.set_xticks(range(len(labels)), labels)
+        axes.tick_params(axis="x", labelrotation=40 if len(labels) > 6 else 0)
+        axes.set_xlim(-0.6, len(labels) - 0.4)
 
 
 def compare(axes: Axes, rows: pd.DataFrame, measures: Mapping[str, tuple[str, str, str]]) -> None:
