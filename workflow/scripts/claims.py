@@ -16,4 +16,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.output.parquet,
         snakemake.output.tsv,
         snakemake.params.identities,
+        snakemake.params.data_identities,
     )
