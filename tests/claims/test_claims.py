@@ -143,6 +143,38 @@ def test_claims_about_other_models_are_not_run(tables: dict[str, Path]) -> None:
     )
 
 
+def test_claims_about_other_datasets_are_not_run(tables: dict[str, Path], tmp_path: Path) -> None:
+    claim = CLAIM | {"about": ["gpt2"], "datasets": ["a/news"]}
+    for ids, expected in (
+        (("gpt2", "a/news"), "supported"),
+        (("gpt2", "a/xsum"), "not run"),
+        (("gpt2", None), "not run"),
+        (("gpt3", "a/news"), "not run"),
+    ):
+        assert judge("hurts", claim, "mine", "news", tables, *ids)["verdict"] == expected, ids
+    runs = {("mine", dataset): tables for dataset in ("news", "xsum")}
+    paths = tmp_path / "claims.parquet", tmp_path / "claims.tsv"
+    write_claims(runs, {"hurts": claim}, *paths, {"mine": "gpt2"}, {"news": "a/news", "xsum": "a/xsum"})
+    assert [row["verdict"] for row in read_table(paths[0]).to_pylist()] == ["supported", "not run"]
+
+
+def test_published_figures_of_gpt2_are_compared_on_their_own_data_alone() -> None:
+    claims = yaml.safe_load(CONFIG.read_text())["claims"]
+    presets = {
+        name: next(
+            iter(yaml.safe_load((CONFIG.parent / f"gpt2-{name}.yaml").read_text())["datasets"].values())
+        )
+        for name in ("cnn_dailymail", "xsum", "multi_news")
+    }
+    about = {name: c for name, c in claims.items() if name.startswith("gpt2-") and "study" not in c}
+    compared = {
+        preset: {name for name, claim in about.items() if entry["id"] in claim["datasets"]}
+        for preset, entry in presets.items()
+    }
+    assert compared["cnn_dailymail"] == about.keys() - {"gpt2-circuit-repeats"} and len(about) > 10
+    assert not compared["xsum"] and not compared["multi_news"]
+
+
 def test_a_corruption_that_was_not_run(tables: dict[str, Path]) -> None:
     kept = [row for row in read_table(tables["effect"]).to_pylist() if row["corruption"] == "mask"]
     write_table(tables["effect"], kept, read_table(tables["effect"]).schema)

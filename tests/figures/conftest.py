@@ -96,6 +96,9 @@ class Tables:
             if study in ("noise", "corruption"):
                 for kind, value in (("edge", edge), ("node", node)):
                     numbers |= {f"{kind}_low": value - 0.05, f"{kind}_high": value + 0.04}
+            if study == "bootstrap":
+                for kind, value in (("edge", 0.6), ("node", 0.8)):
+                    numbers |= {f"{kind}_mean_low": value - 0.1, f"{kind}_mean_high": value + 0.05}
             rows.append(texts | numbers)
 
         for i, model in enumerate(models):
@@ -114,7 +117,8 @@ class Tables:
             for j, second in enumerate(corruptions):
                 compare(tuned, "corruption", first, second, 1 / (1 + abs(i - j)), 1.0)
         texts = dict.fromkeys(("model", "study", "first", "second"), "string")
-        ends = [f"{kind}_{end}" for kind in ("edge", "node") for end in ("low", "high")]
+        kinds = ("edge", "node", "edge_mean", "node_mean")
+        ends = [f"{kind}_{end}" for kind in kinds for end in ("low", "high")]
         numbers = dict.fromkeys(("edge_jaccard", "node_jaccard", *ends), "float64")
         return self.write(
             "agreement.parquet", rows, texts | dict.fromkeys(("examples", "edges"), "int32") | numbers

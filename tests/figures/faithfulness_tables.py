@@ -70,15 +70,21 @@ def areas_table(folder: Path, checkpoint: str = "final", interval: bool = True, 
 
 
 def criteria_table(
-    folder: Path, checkpoint: str = "final", edges: int = 40, interval: bool = True, examples: int = 16
+    folder: Path,
+    checkpoint: str = "final",
+    edges: int = 40,
+    interval: bool = True,
+    examples: int = 16,
+    kept: int = 40,
 ) -> Path:
+    """``edges`` of the circuit's ``kept`` are dropped."""
     noise = np.random.default_rng(STEPS[checkpoint])
     half = 0.05 if interval else NAN
     rows: list[dict[str, Any]] = []
 
     def add(criterion: str, value: float, circuit: str = "circuit", draw: int = 0, q: float = NAN) -> None:
         row = {"criterion": criterion, "circuit": circuit, "draw": draw, "q": q, "examples": examples}
-        rows.append(row | {"value": value, "low": value - half, "high": value + half})
+        rows.append(row | {"edges": kept, "value": value, "low": value - half, "high": value + half})
 
     for criterion, value in (("necessity", 0.05), ("completeness, random", 0.2)):
         add(criterion, value)

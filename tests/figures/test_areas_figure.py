@@ -37,8 +37,15 @@ def test_a_checkpoint_without_f_is_left_out_and_named_and_few_examples_are_not(t
         }
         cpr = areas.figure(tables, STEPS, "x").axes[0]
         assert len(cpr.lines) == points + 1
+        assert "a scale, no test" in cpr.get_xlabel() and len(cpr.get_xlabel().splitlines()) <= 3
         assert ("not base" in cpr.get_xlabel()) == (examples == 32)
         assert [tick.get_text() for tick in cpr.get_xticklabels()][0] == "base"
+
+
+def test_published_checkpoints_have_no_training_step(tmp_path):
+    tables = {"trained": read_frame(areas_table(tmp_path), areas.COLUMNS)}
+    axes = areas.figure(tables, {}, "x").axes[1]
+    assert axes.get_xlabel() == "checkpoint" and axes.get_xticklabels()[0].get_text() == "trained"
 
 
 def test_without_another_task_the_legend_has_none(tmp_path):

@@ -6,6 +6,7 @@ from rewire.errors import InputError
 from rewire.figures import circuit_evolution
 from rewire.figures.circuit_evolution import BORN, KEPT, LOST, figure
 from rewire.figures.circuit_file import DrawnCircuit, Edge
+from rewire.figures.frames import read_frame
 
 FIRST = [Edge("input", "a0.h0", "q", 2.0), Edge("a0.h0", "logits", "", 1.0), Edge("input", "m0", "", -0.5)]
 SECOND = [Edge("input", "a0.h0", "q", 1.0), Edge("input", "a0.h0", "v", 3.0), Edge("m0", "logits", "", 1.0)]
@@ -19,11 +20,45 @@ def colours(axes):
     return [to_hex(patch.get_edgecolor()) for patch in curves(axes)]
 
 
+def table_of(tables, circuits, layers=1, heads=2):
+    """A table of the evolution's circuits."""
+    rows = [
+        {"checkpoint": checkpoint, "edge": edge, "score": score, "layers": layers, "heads": heads}
+        for checkpoint, edges in circuits.items()
+        for edge, score in edges.items()
+    ]
+    types = {
+        "checkpoint": "string",
+        "edge": "string",
+        "score": "float64",
+        "layers": "int32",
+        "heads": "int32",
+    }
+    return tables.write("edges.parquet", rows, types)
+
+
+TWO = {
+    "base": {"input->a0.h0<q>": 2.0, "a0.h0->logits": 1.0, "input->m0": -0.5},
+    "final": {"input->a0.h0<q>": 1.0, "input->a0.h0<v>": 3.0, "m0->logits": 1.0},
+}
+
+
 def test_both_files_and_the_same_bytes(tables, drawn):
-    paths = {name: tables.circuit(kept=kept) for name, kept in (("base", 40), ("final", 60))}
-    text = drawn(lambda png, svg: circuit_evolution.draw(paths, {"base": 0, "final": 9}, "small", png, svg))
-    for label in ("The circuit over the checkpoints: small", "born", "a3.h3", "final (step 9)"):
+    path, steps = table_of(tables, TWO), {"base": 0, "final": 9}
+    text = drawn(lambda png, svg: circuit_evolution.draw(path, list(TWO), steps, "small", png, svg))
+    for label in ("The circuit over the checkpoints: small", "born", "a0.h1", "final (step 9)", "+2 −2"):
         assert label in text
+
+
+def test_the_table_gives_the_circuits(tables):
+    path = table_of(tables, TWO)
+    frame = read_frame(path, circuit_evolution.EDGE_COLUMNS)
+    read = circuit_evolution.circuits_of(path, frame, ["base", "between", "final"])
+    assert read == {
+        "base": DrawnCircuit(1, 2, FIRST),
+        "between": DrawnCircuit(1, 2, []),
+        "final": DrawnCircuit(1, 2, SECOND),
+    }
 
 
 def test_edges_are_kept_born_and_lost_since_the_panel_before():
@@ -47,12 +82,21 @@ def test_only_the_strongest_are_drawn_and_all_are_counted():
     assert out.axes[0].get_title(loc="left") == "base: 3 edges" and len(curves(out.axes[0])) == 2
 
 
-def test_circuits_of_two_models_and_no_circuit_are_refused(tables, tmp_path):
-    paths = {"base": tables.circuit(), "final": tables.circuit(n_layers=3)}
+def test_bad_tables_and_no_checkpoint_are_refused(tables, tmp_path):
     files = tmp_path / "a.png", tmp_path / "a.svg"
-    with pytest.raises(
-        InputError, match="circuit-3x4.json: 3 layers of 4 heads, the first circuit has 4 of 4"
+    for circuits, layers, message in (
+        ({"base": {"input->a7.h0<q>": 1.0}}, 1, "edges.parquet: 'input->a7.h0<q>' is not an edge"),
+        ({"base": {"input->m0": float("nan")}}, 1, "edges.parquet: the score of edge 'input->m0' is nan"),
+        (TWO, 0, "edges.parquet: its circuits are not of one model"),
     ):
-        circuit_evolution.draw(paths, {}, "x", *files)
+        with pytest.raises(InputError, match=message):
+            circuit_evolution.draw(table_of(tables, circuits, layers), list(circuits), {}, "x", *files)
     with pytest.raises(InputError, match="at least one checkpoint"):
-        circuit_evolution.draw({}, {}, "x", *files)
+        circuit_evolution.draw(table_of(tables, TWO), [], {}, "x", *files)
+    assert not any(file.exists() for file in files)
+
+
+def test_circuits_without_an_edge_are_said(tables, drawn):
+    path = table_of(tables, {})
+    text = drawn(lambda png, svg: circuit_evolution.draw(path, ["base"], {}, "small", png, svg))
+    assert "no circuit has an edge" in text

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from figures.faithfulness_tables import criteria_table
 
@@ -20,7 +21,12 @@ def tables(tmp_path):
 def test_both_files_and_the_same_bytes(tmp_path, drawn):
     paths = {c: criteria_table(tmp_path, c) for c in ("base", "final")}
     text = drawn(lambda png, svg: criteria.draw(paths, "small on newswire", png, svg))
-    for label in ("16 held-out pairs", "worst nodes found", "f of the complement", "10 of 40 help, q"):
+    for label in (
+        "16 held-out pairs",
+        "worst nodes found",
+        "f of the complement",
+        "all 40 edges; 10 help, q",
+    ):
         assert label in text, label
 
 
@@ -46,6 +52,22 @@ def test_edges_are_sorted_and_the_significant_ones_marked(tables):
     null = table[(table["criterion"] == "minimality") & (table["circuit"] == "random")]["value"]
     span = final.patches[0]
     assert [span.get_y(), span.get_y() + span.get_height()] == pytest.approx(np.quantile(null, (0.05, 0.95)))
+
+
+def test_a_sample_of_the_edges_is_said_to_be_one(tables):
+    *_, final = criteria.figure(tables(edges=30, kept=45), "x").axes
+    assert "30 of 45 edges, drawn at random; 10 help, q" in final.get_xlabel()
+
+
+def test_a_single_random_circuit_is_said_to_be_one(tables):
+    read = tables()
+    completeness = criteria.figure(read, "x").axes[1]
+    assert "null of the worst nodes: one random circuit" in completeness.get_xlabel()
+    several = {
+        c: pd.concat([t, t[(t["criterion"] == "completeness, greedy") & (t["circuit"] == "random")]])
+        for c, t in read.items()
+    }
+    assert "one random circuit" not in criteria.figure(several, "x").axes[1].get_xlabel()
 
 
 def test_without_f_there_is_no_necessity_and_without_edges_no_minimality(tables):

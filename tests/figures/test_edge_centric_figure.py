@@ -50,3 +50,10 @@ def test_the_previous_checkpoint_alone_leaves_the_plane_empty(tables):
     frame = read_frame(evolution_tables.edge_centric(tables), edge_centric.COLUMNS)
     plane, tested = edge_centric.figure(frame[frame["reference"] == "previous"], "x").axes
     assert plane.texts[0].get_text() == "no data" and len(tested.get_yticks()) == pytest.approx(6)
+
+
+def test_published_checkpoints_have_names_and_no_steps(tables, drawn):
+    tables.steps = {"base": 0, "nearly-trained": 1, "trained": 2}
+    paths = evolution_tables.edge_centric(tables), "x"
+    text = drawn(lambda png, svg: edge_centric.draw(*paths, png, svg, named=True))
+    assert "nearly-trained" in text and "training step" not in text and "step 1" not in text

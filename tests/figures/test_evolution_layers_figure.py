@@ -55,3 +55,10 @@ def test_a_table_that_lacks_a_column_is_named(tables, tmp_path):
     paths = evolution_tables.circuits(tables), evolution_tables.circuits(tables)
     with pytest.raises(InputError, match="circuits.parquet: no column 'end'"):
         evolution_layers.draw(*paths, "x", tmp_path / "a.png", tmp_path / "a.svg")
+
+
+def test_published_checkpoints_have_names_and_no_steps(tables, drawn):
+    tables.steps = {"base": 0, "nearly-trained": 1, "trained": 2}
+    paths = evolution_tables.circuits(tables), evolution_tables.layers(tables), "x"
+    text = drawn(lambda png, svg: evolution_layers.draw(*paths, png, svg, named=True))
+    assert "nearly-trained" in text and "training step" not in text and "step 1" not in text

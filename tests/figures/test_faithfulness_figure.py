@@ -65,6 +65,18 @@ def test_the_band_of_random_circuits_and_the_best_one(frames):
         assert np.allclose(thin.get_ydata(), null[measure].agg(best))
 
 
+def test_earlier_checkpoints_have_their_own_best_random_circuit(frames):
+    tables = frames()
+    for axes, best in zip(faithfulness.figure(tables, STEPS, "x").axes, ("max", "min"), strict=False):
+        dotted = [line for line in axes.lines if line.get_zorder() == 1.9]
+        measure = "normalised" if best == "max" else "kl"
+        for line, table in zip(dotted, list(tables.values())[:-1], strict=True):
+            null = table[table["circuit"] == "random"].groupby("fraction")[measure].agg(best)
+            assert np.allclose(line.get_ydata(), null)
+    alone = faithfulness.figure(frames(["final"]), STEPS, "x").axes
+    assert not [line for line in alone[0].lines if line.get_zorder() == 1.9]
+
+
 def test_a_checkpoint_where_corruption_may_change_nothing_has_no_f(frames, tmp_path):
     tables = frames()
     tables["base"] = read_frame(curve_table(tmp_path, "base", effect=0.2), faithfulness.COLUMNS)

@@ -55,8 +55,14 @@ def test_every_pair_is_a_point_under_its_mean_and_range(tables, panel, column):
     ]
     assert sorted(map(len, clouds)) == [10] * 3 + [100] * 3
     assert np.allclose(np.sort(np.concatenate(clouds)), np.sort(compared[column]))
-    ends = [line.get_xdata()[0] for line in axes[panel].lines if line.get_marker() == "|"]
+    pale = [c for c in axes[panel].collections if c.get_alpha() == robustness.RANGE]
+    ends = [x for bar in pale for x, _ in bar.get_segments()[0]]
     assert np.allclose(sorted(ends), sorted([*groups.quantile(0.05), *groups.quantile(0.95)]))
+    mean_of = (
+        0.6 if column == "edge_jaccard" else 0.8
+    )  # an interval of the bootstrap's mean, none of the splits'
+    ends = [line.get_xdata() for line in axes[panel].lines if line.get_marker() == "|"]
+    assert np.allclose(np.concatenate(ends), [mean_of - 0.1, mean_of + 0.05] * 3)
 
 
 def test_edges_by_rank_and_how_many_are_in_nine_of_ten_resamples(tables):
@@ -87,8 +93,8 @@ def test_noise_over_the_floor_of_the_same_model(tables):
 
 def test_too_few_pairs_have_points_but_no_range(tables):
     _, _, axes = panels(tables, splits=2, resamples=8)
-    ends = [line for line in axes[0].lines if line.get_marker() == "|"]
-    assert len(ends) == 2 * 2 * 3 and all(len(line.get_xdata()) == 0 for line in ends)
+    pale = [c.get_segments()[0] for c in axes[0].collections if c.get_alpha() == robustness.RANGE]
+    assert len(pale) == 2 * 3 and not np.isfinite([x for bar in pale for x, _ in bar]).any()
     assert not axes[3].patches
 
 

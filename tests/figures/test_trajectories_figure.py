@@ -63,6 +63,16 @@ def test_published_checkpoints_are_evenly_spaced_and_have_no_gradient(write):
     assert found["gradient_norm"].texts[0].get_text() == "no data"
 
 
+def test_published_checkpoints_have_their_names_under_the_axis(write, drawn):
+    path = write({"nearly-trained": 1, "trained": 2}, trained=False)
+    out = trajectories.figure(read_frame(path, trajectories.COLUMNS), "x", named=True)
+    axes = dict(zip(trajectories.PANELS, out.axes, strict=True))["cka"]
+    assert axes.get_xlabel() == "checkpoint" and list(axes.get_xticks()) == [1, 2]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["nearly-trained", "trained"]
+    text = drawn(lambda png, svg: trajectories.draw(path, "adder", png, svg, named=True))
+    assert "training step" not in text and "by checkpoint: adder" in text
+
+
 def test_one_checkpoint_is_a_point(write):
     axes = panels(write({"final": 1000}))["cka"]
     assert len(axes.lines[0].get_xdata()) == 1 and list(axes.get_xticks()) == [1000]

@@ -144,6 +144,7 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     CLAIM + "measure": ("rouge1", JUDGE),
     CLAIM + "rule.above": (1, JUDGE),
     CLAIM + "about": (["gpt2"], JUDGE),
+    CLAIM + "datasets": (["a/b"], JUDGE),
     CLAIM + "study": ("seen-name", JUDGE),
     "claims.base-cannot-summarize.rule.below": (21, JUDGE),
     "claims.room-to-differ.rule.between": ([60, 96], JUDGE),

@@ -73,7 +73,7 @@ EDITS: dict[str, dict[str, int]] = {
     "src/rewire/statistics.py": without(  # its intervals rank the layers, by which adapters are placed
         "write_articles pretrain finetune keep_step build_pairs build_continuations measure_pairs summarize "
         "tune_draw select_circuit",
-        "circuit circuit_evolution",
+        "circuit",
         find_scores=2,
         **RANKED,
     ),
@@ -122,14 +122,17 @@ SETTINGS: dict[str, tuple[Any, dict[str, int]]] = {
         0.2,
         jobs(
             "select_circuit test_circuit test_robustness judge_claims",
-            "circuit circuit_evolution criteria pairs robustness claims",
+            "circuit criteria pairs robustness claims",
         ),
     ),
     "faithfulness.knockouts": (2, jobs("test_circuit", "criteria")),
     "robustness.splits": (3, jobs("test_robustness judge_claims", "pairs robustness claims")),
     "evolution.alpha": (
         0.01,
-        jobs("compare_circuits judge_claims", "evolution evolution_layers edge_centric claims"),
+        jobs(
+            "compare_circuits judge_claims",
+            "evolution evolution_layers edge_centric circuit_evolution claims",
+        ),
     ),
     "summaries.max_new_tokens": (13, jobs(*SUMMARIES)),
     "lora.alpha": (0.01, jobs(*CONTEST)),

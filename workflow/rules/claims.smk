@@ -56,6 +56,9 @@ def paths_claimed(of_run):
 
 
 IDENTITIES = ordered({m: MODELS[m]["id"] for m, _ in RUNS if "id" in MODELS[m]})
+DATA_IDENTITIES = ordered(
+    {d: DATASETS[d]["id"] for _, d in RUNS if "id" in DATASETS[d]}
+)
 
 
 def claims_of(stage=None):
@@ -86,6 +89,7 @@ rule judge_claims:
         runs=[list(run) for run in RUNS],
         tables=[tables_claimed(*run) for run in RUNS],
         identities=IDENTITIES,
+        data_identities=DATA_IDENTITIES,
     script:
         "../scripts/claims.py"
 
@@ -110,6 +114,7 @@ rule judge_probe_claims:
         runs=[list(run) for run in RUNS],
         tables=[studies_of(*run) for run in RUNS],
         identities=IDENTITIES,
+        data_identities=DATA_IDENTITIES,
     script:
         "../scripts/claims.py"
 

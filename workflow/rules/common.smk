@@ -155,6 +155,11 @@ def checkpoint_steps(model):
     return STEP_OF
 
 
+def training_steps(model):
+    """The same for figures: nothing for published checkpoints, whose numbers are no training steps."""
+    return {} if model in PUBLISHED else checkpoint_steps(model)
+
+
 def checkpoints(model):
     return list(checkpoint_steps(model))
 

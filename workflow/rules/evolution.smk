@@ -3,6 +3,7 @@
 EVOLUTION = "results/evolution/{model}/{dataset}.parquet"
 EVOLUTION_CHANGES = "results/evolution/{model}/{dataset}-changes.parquet"
 EVOLUTION_LAYERS = "results/evolution/{model}/{dataset}-layers.parquet"
+EVOLUTION_EDGES = "results/evolution/{model}/{dataset}-edges.parquet"
 EDGE_CENTRIC = "results/evolution/{model}/{dataset}-edge_centric.parquet"
 
 
@@ -14,6 +15,7 @@ rule compare_circuits:
         circuits=EVOLUTION,
         changes=EVOLUTION_CHANGES,
         layers=EVOLUTION_LAYERS,
+        edges=EVOLUTION_EDGES,
         edge_centric=EDGE_CENTRIC,
     log:
         "logs/evolution/{model}/{dataset}.log",

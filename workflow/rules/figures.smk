@@ -84,7 +84,7 @@ rule draw_layers:
         code=code("figure_layers.py"),
         title=title,
         checkpoints=lambda wildcards: tuned(wildcards.model),
-        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+        steps=lambda wildcards: ordered(training_steps(wildcards.model)),
     script:
         "../scripts/figure_layers.py"
 
@@ -148,6 +148,7 @@ rule draw_trajectories:
     params:
         code=code("figure_trajectories.py"),
         title=title,
+        named=lambda wildcards: wildcards.model in PUBLISHED,
     script:
         "../scripts/figure_trajectories.py"
 
@@ -189,7 +190,7 @@ rule draw_faithfulness:
         code=code("figure_faithfulness.py"),
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
-        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+        steps=lambda wildcards: ordered(training_steps(wildcards.model)),
     script:
         "../scripts/figure_faithfulness.py"
 
@@ -211,7 +212,7 @@ rule draw_areas:
         code=code("figure_areas.py"),
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
-        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+        steps=lambda wildcards: ordered(training_steps(wildcards.model)),
     script:
         "../scripts/figure_areas.py"
 
@@ -253,6 +254,7 @@ rule draw_evolution:
     params:
         code=code("figure_evolution.py"),
         title=title,
+        named=lambda wildcards: wildcards.model in PUBLISHED,
     script:
         "../scripts/figure_evolution.py"
 
@@ -274,6 +276,7 @@ rule draw_evolution_layers:
     params:
         code=code("figure_evolution_layers.py"),
         title=title,
+        named=lambda wildcards: wildcards.model in PUBLISHED,
     script:
         "../scripts/figure_evolution_layers.py"
 
@@ -294,14 +297,15 @@ rule draw_edge_centric:
     params:
         code=code("figure_edge_centric.py"),
         title=title,
+        named=lambda wildcards: wildcards.model in PUBLISHED,
     script:
         "../scripts/figure_edge_centric.py"
 
 
 rule draw_circuit_evolution:
-    """The circuit of every checkpoint, side by side."""
+    """The circuits that the evolution compares, side by side."""
     input:
-        circuits=of_checkpoints(f"{CIRCUIT}/circuit.json"),
+        edges=EVOLUTION_EDGES,
     output:
         **reported("circuit_evolution", "Evolution"),
     log:
@@ -315,7 +319,7 @@ rule draw_circuit_evolution:
         code=code("figure_circuit_evolution.py"),
         title=title,
         checkpoints=lambda wildcards: checkpoints(wildcards.model),
-        steps=lambda wildcards: ordered(checkpoint_steps(wildcards.model)),
+        steps=lambda wildcards: ordered(training_steps(wildcards.model)),
     script:
         "../scripts/figure_circuit_evolution.py"
 

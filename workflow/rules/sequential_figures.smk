@@ -135,6 +135,7 @@ rule judge_sequential_claims:
         identities=ordered(
             {m: MODELS[m]["id"] for m in SECTION["models"] if "id" in MODELS[m]}
         ),
+        data_identities={},
         judged=SECTION["judged"],
     script:
         "../scripts/claims.py"

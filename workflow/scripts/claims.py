@@ -16,5 +16,6 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.output.parquet,
         snakemake.output.tsv,
         snakemake.params.identities,
+        snakemake.params.data_identities,
         snakemake.params.get("judged"),
     )

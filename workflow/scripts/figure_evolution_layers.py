@@ -11,4 +11,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.params.title,
         snakemake.output.png,
         snakemake.output.svg,
+        snakemake.params.named,
     )

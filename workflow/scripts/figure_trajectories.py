@@ -5,4 +5,10 @@ from rewire.jobs import job
 with job(snakemake.log[0], snakemake.threads):
     from rewire.figures.trajectories import draw
 
-    draw(snakemake.input.table, snakemake.params.title, snakemake.output.png, snakemake.output.svg)
+    draw(
+        snakemake.input.table,
+        snakemake.params.title,
+        snakemake.output.png,
+        snakemake.output.svg,
+        snakemake.params.named,
+    )

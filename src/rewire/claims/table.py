@@ -42,16 +42,18 @@ def write_claims(
     parquet: str | Path,
     tsv: str | Path,
     identities: Mapping[str, str] | None = None,
+    data_identities: Mapping[str, str] | None = None,
     judged: str | None = None,
 ) -> None:
     """One row a run and claim, to a parquet and a tab-separated table. ``runs``: (model, dataset) -> tables.
 
-    ``identities``: model -> Hub id, of the models that come from the Hub. ``judged``: the variant of sequential fine-tuning whose
-    pairs are judged; without it that of most pairs.
+    ``identities``: model -> Hub id, of the models that come from the Hub; ``data_identities``: dataset -> Hub id.
+    ``judged``: the variant of sequential fine-tuning whose pairs are judged; without it that of most pairs.
     """
+    models, datasets = identities or {}, data_identities or {}
     chosen = {JUDGED: judged} if judged else {}
     rows = [
-        judge(name, claim, model, dataset, {**tables, **chosen}, (identities or {}).get(model))
+        judge(name, claim, model, dataset, {**tables, **chosen}, models.get(model), datasets.get(dataset))
         for (model, dataset), tables in runs.items()
         for name, claim in claims.items()
     ]
@@ -63,9 +65,18 @@ def write_claims(
 
 
 def judge(
-    name: str, claim: Mapping[str, Any], model: str, dataset: str, tables: Tables, identity: str | None = None
+    name: str,
+    claim: Mapping[str, Any],
+    model: str,
+    dataset: str,
+    tables: Tables,
+    identity: str | None = None,
+    data_identity: str | None = None,
 ) -> dict[str, Any]:
-    """The row of one claim in one run; ``identity``: the model's Hub id, if it has one. Errors: InputError for a measure that does not exist."""
+    """The row of one claim in one run; ``identity``, ``data_identity``: the Hub ids of model and dataset, if they have any.
+
+    Errors: InputError for a measure that does not exist.
+    """
     row: dict[str, Any] = {"claim": name, "model": model, "dataset": dataset}
     row |= {key: claim.get(key) for key in ("statement", "source", "published")}
     if claim["rule"].get("test", "edge_centric") not in TESTS:
@@ -76,7 +87,8 @@ def judge(
         raise InputError(f"claims.{name}.measure: {claim['measure']!r} is not one of {', '.join(MEASURES)}")
     measure, unit = MEASURES[claim["measure"]]
     result = None
-    if "about" not in claim or identity in claim["about"]:
+    named = (("about", identity), ("datasets", data_identity))
+    if all(key not in claim or found in claim[key] for key, found in named):
         with suppress(NotRun):
             result = measure(of_study(tables, claim["study"]) if "study" in claim else tables)
     if result is None:

@@ -72,6 +72,15 @@ LAYERS = schema(
     edges_born="int32",
     edges_lost="int32",
 )
+# one row a checkpoint and edge of its circuit, with the size of the model
+EDGES = schema(
+    checkpoint="string",
+    step="int64",
+    edge="string",
+    score="float64",
+    layers="int32",
+    heads="int32",
+)
 RANGE = (0.05, 0.95)  # of the noise floor and of random circuits
 DISTANCES = ("turnover", "unshared")  # measures that grow with change; all others fall
 
@@ -112,6 +121,21 @@ def layer_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
         before, after = (trajectory.circuits[name].edges[0] for name in comparison.pair)
         turnover = turnover_by_layer(before, after, trajectory.graph)
         rows += [comparison._asdict() | layer._asdict() for layer in turnover]
+    return rows
+
+
+def edge_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
+    """Rows of EDGES: the circuits that are compared, each edge with the score that it was chosen by."""
+    graph, rows = trajectory.graph, []
+    places = graph.mask.nonzero().tolist()
+    for checkpoint, circuit in trajectory.circuits.items():
+        about = {"checkpoint": checkpoint, "step": trajectory.steps[checkpoint]}
+        about |= {"layers": graph.n_layers, "heads": graph.n_heads}
+        scores = circuit.scores[0].tolist()
+        rows += [
+            about | {"edge": graph.edge_name(*places[i]), "score": scores[i]}
+            for i in circuit.edges[0].nonzero().flatten().tolist()
+        ]
     return rows
 
 

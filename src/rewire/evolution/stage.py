@@ -21,11 +21,12 @@ def write_evolution(
 
     ``steps``: checkpoint -> training step; ``settings`` as in ``Trajectory``. ``tables`` -> path: ``circuits``, two rows
     a checkpoint, against the previous one and the base; ``changes``, each measure with interval and noise floor;
-    ``layers``, edges born and lost; ``edge_centric``, the hypothesis.
+    ``layers``, edges born and lost; ``edges``, the circuits themselves; ``edge_centric``, the hypothesis.
     Errors: InputError that names the checkpoints that cannot be compared.
     """
     trajectory = read_trajectory(scores, steps, settings)
     write_table(tables["circuits"], changes.circuit_rows(trajectory), changes.SCHEMA)
     write_table(tables["changes"], changes.change_rows(trajectory), changes.CHANGES)
     write_table(tables["layers"], changes.layer_rows(trajectory), changes.LAYERS)
+    write_table(tables["edges"], changes.edge_rows(trajectory), changes.EDGES)
     write_table(tables["edge_centric"], hypothesis.hypothesis_rows(trajectory), hypothesis.SCHEMA)

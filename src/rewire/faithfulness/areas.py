@@ -31,6 +31,8 @@ AREAS = {
     "CMD": (cmd, "absolute"),
 }  # and the ranking of the edges that each is defined for
 
+MATCHED = "absolute"  # the ranking whose circuits the random ones match in edges and layers
+
 
 def rows(
     curve: Sequence[Mapping[str, Any]], whole: Mapping[str, Mapping[str, Array]], resamples: Resamples
@@ -38,7 +40,8 @@ def rows(
     """A row for each area and curve, from the rows of a faithfulness table (``nll``: each example's).
 
     Examples are resampled together for all fractions. ``p``: of a curve and the random ones, the share that is at
-    least as good; none where there is no interval.
+    least as good; none where there is no interval, and none for CPR: random circuits match the circuits by |score|, those by
+    signed score have other sizes and layer profiles.
     """
     clean, corrupted = (resamples.means(whole[run]["nll"]) for run in ("clean", "corrupted"))
     out = []
@@ -50,8 +53,7 @@ def rows(
             found[kind, draw] = settled(resamples.interval(drawn), clean, corrupted, resamples)
         null = np.array([value for (kind, _), (value, _, _) in found.items() if kind == "random"])
         for (kind, draw), (value, low, high) in found.items():
-            as_good = null >= value if area == "CPR" else null <= value
-            unjudged = kind == "random" or np.isnan(low)
+            unjudged = kind == "random" or ranking != MATCHED or np.isnan(low)
             out.append(
                 {
                     "area": area,
@@ -60,7 +62,7 @@ def rows(
                     "value": value,
                     "low": low,
                     "high": high,
-                    "p": None if unjudged else (1 + as_good.sum()) / (1 + len(null)),
+                    "p": None if unjudged else (1 + (null <= value).sum()) / (1 + len(null)),
                     "examples": resamples.n,
                 }
             )

@@ -60,6 +60,8 @@ def figure(tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: s
         panel(axes, {c: known(t[t["area"] == area], "value") for c, t in tables.items()}, steps)
         if axes.lines:
             reference_line(axes, whole)
+            if area == "CPR":
+                note(axes, "random circuits match those by |score|: a scale, no test")
     kinds = set(pd.concat(tables.values())["circuit"])
     handles: list[Any] = [
         Line2D([], [], linewidth=1.5, label=label, **style)
@@ -76,7 +78,7 @@ def figure(tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int], name: s
 def panel(axes: Axes, tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int]) -> None:
     """One area: a column a checkpoint; none where f is not settled."""
     shown = {c: table for c, table in tables.items() if settled(table)}
-    axes.set_xlabel("checkpoint (training step, evenly spaced)")
+    axes.set_xlabel("checkpoint (training step, evenly spaced)" if steps else "checkpoint")
     for place, (checkpoint, table) in enumerate(tables.items()):
         if checkpoint not in shown:
             continue

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -13,9 +14,10 @@ from matplotlib.patches import FancyBboxPatch
 
 from rewire.errors import InputError
 from rewire.figures.circuit import arc
-from rewire.figures.circuit_file import DrawnCircuit, Edge, read_circuit
+from rewire.figures.circuit_file import DrawnCircuit, Edge, edge_of, nodes_of
 from rewire.figures.circuit_layout import BOX, Point, layout, route
-from rewire.figures.panels import legend
+from rewire.figures.frames import read_frame
+from rewire.figures.panels import legend, no_data
 from rewire.figures.style import FAINT, GREEN, INK, ORANGE, blank, checkpoint_label, save, themed
 
 COLUMNS = 3
@@ -26,30 +28,57 @@ SCALE, WIDEST = (
 KEPT, BORN, LOST = "#9a9a9a", GREEN, ORANGE
 DASHED = (0, (2.0, 1.2))
 
+EDGE_COLUMNS = ("checkpoint", "edge", "score", "layers", "heads")
+
 Key = tuple[str, str, str]
 
 
 def draw(
-    circuits: Mapping[str, str | Path],
+    edges: str | Path,
+    checkpoints: Sequence[str],
     steps: Mapping[str, int],
     name: str,
     png: str | Path,
     svg: str | Path,
     most: int = 150,
 ) -> None:
-    """Draw the circuit files (the published EAP-IG JSON format) of every checkpoint (name -> path, in training order).
+    """Draw the evolution stage's table of ``edges``; ``checkpoints`` in training order.
 
-    Errors: InputError that names the file that is no circuit file or is of another model, or if there is none.
+    Errors: InputError that names the table if it lacks a column or has an edge that is none, or if there is no checkpoint.
     """
-    if not circuits:
+    if not checkpoints:
         raise InputError("the circuit's evolution needs the circuit of at least one checkpoint")
-    read = {checkpoint: read_circuit(path) for checkpoint, path in circuits.items()}
-    first = next(iter(read.values()))
-    for checkpoint, circuit in read.items():
-        if (circuit.n_layers, circuit.n_heads) != (first.n_layers, first.n_heads):
-            raise InputError(f"{circuits[checkpoint]}: {circuit.n_layers} layers of {circuit.n_heads} heads, "
-                             f"the first circuit has {first.n_layers} of {first.n_heads}")  # fmt: skip
-    save(figure(read, steps, name, most), png, svg)
+    table = read_frame(edges, EDGE_COLUMNS, empty=True)
+    if len(table):
+        out = figure(circuits_of(edges, table, checkpoints), steps, name, most)
+    else:
+        out = without_edges(name)
+    save(out, png, svg)
+
+
+def circuits_of(path: str | Path, table: pd.DataFrame, checkpoints: Sequence[str]) -> dict[str, DrawnCircuit]:
+    """The circuit of each of ``checkpoints``, from the rows of the table at ``path``."""
+    sizes = table[["layers", "heads"]].drop_duplicates()
+    if len(sizes) > 1 or not (sizes > 0).all(axis=None) or sizes.isna().any(axis=None):
+        raise InputError(f"{path}: its circuits are not of one model (columns layers, heads)")
+    n_layers, n_heads = (int(size) for size in sizes.iloc[0])
+    nodes, out = nodes_of(n_layers, n_heads), {}
+    for checkpoint in checkpoints:
+        own = table[table["checkpoint"] == checkpoint]
+        edges = [
+            edge_of(path, str(edge), {"score": score}, nodes)
+            for edge, score in zip(own["edge"], own["score"].tolist(), strict=True)
+        ]
+        out[checkpoint] = DrawnCircuit(n_layers, n_heads, edges)
+    return out
+
+
+@themed
+def without_edges(name: str) -> Figure:
+    """Where every score is 0 no checkpoint has a circuit."""
+    out = blank(6.0, 2.5, f"The circuit over the checkpoints: {name}")
+    no_data(out.subplots(), "no circuit has an edge")
+    return out
 
 
 @themed

@@ -52,11 +52,16 @@ def read_circuit(path: str | Path) -> DrawnCircuit:
         raise InputError(
             f"{path}: its cfg has {n_layers} layers and {n_heads} heads, the file {len(text)} characters"
         )
-    nodes = {"input", "logits"} | {f"m{layer}" for layer in range(n_layers)}
-    nodes |= {f"a{layer}.h{head}" for layer in range(n_layers) for head in range(n_heads)}
+    nodes = nodes_of(n_layers, n_heads)
     return DrawnCircuit(
         n_layers, n_heads, [edge_of(path, name, edge, nodes) for name, edge in listed.items()]
     )
+
+
+def nodes_of(n_layers: int, n_heads: int) -> set[str]:
+    """The names of a graph's nodes."""
+    nodes = {"input", "logits"} | {f"m{layer}" for layer in range(n_layers)}
+    return nodes | {f"a{layer}.h{head}" for layer in range(n_layers) for head in range(n_heads)}
 
 
 def edge_of(path: str | Path, name: str, described: dict[str, Any], nodes: set[str]) -> Edge:

@@ -23,7 +23,7 @@ from rewire.figures.strips import group_axis, strip
 from rewire.figures.style import BLUE, GREY, ORANGE, blank, checkpoint_label, save, themed
 from rewire.statistics import MINIMUM
 
-COLUMNS = ("criterion", "circuit", "draw", "value", "low", "high", "q", "examples")
+COLUMNS = ("criterion", "circuit", "draw", "value", "low", "high", "q", "edges", "examples")
 
 
 def draw(tables: Mapping[str, str | Path], name: str, png: str | Path, svg: str | Path) -> None:
@@ -45,7 +45,14 @@ def figure(tables: Mapping[str, pd.DataFrame], name: str) -> Figure:
     necessity(out.add_subplot(top[0]), tables)
     completeness(out.add_subplot(top[1]), tables)
     minimality(out, grid[1], tables)
-    null = Line2D([], [], color=ORANGE, marker="o", linewidth=1.5, label="random circuits:\nmean, 5–95 %")
+    null = Line2D(
+        [],
+        [],
+        color=ORANGE,
+        marker="o",
+        linewidth=1.5,
+        label="random circuits:\nmean, 5–95 %\n(a single one: a point)",
+    )
     handles: list[Any] = [
         Line2D([], [], color=BLUE, marker="o", linewidth=1.5, label="circuit, 95 % CI"),
         null,
@@ -103,6 +110,9 @@ def completeness(axes: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
             labels.append(f"{checkpoint_label(checkpoint)},\n{text}")
     group_axis(axes, labels)
     reference_line(axes, 0, vertical=True)
+    draws = {len(known(rows_of(t, "completeness, greedy", "random"), "value")) for t in tables.values()}
+    if draws == {1}:
+        note(axes, "null of the worst nodes: one random circuit")
 
 
 def minimality(out: Figure, place: SubplotSpec, tables: Mapping[str, pd.DataFrame]) -> None:
@@ -112,7 +122,7 @@ def minimality(out: Figure, place: SubplotSpec, tables: Mapping[str, pd.DataFram
         axes = shared = out.add_subplot(grid[column], sharey=shared)
         axes.set_title(f"Minimality: dropping each edge alone, {checkpoint_label(checkpoint)}")
         axes.set_ylabel("NLL without − with the edge (nats a token)")
-        axes.set_xlabel("edges of the circuit, the most useful first")
+        axes.set_xlabel("edges dropped, the most useful first")
         edges(axes, table)
 
 
@@ -132,4 +142,9 @@ def edges(axes: Axes, table: pd.DataFrame) -> None:
         axes.plot(x[chosen], own["value"][chosen], linestyle="none", marker="o", color=colour)
     whole_numbers(axes)
     useful = int((significant & (own["value"] > 0)).sum())
-    note(axes, f"{useful:,} of {len(own):,} help, q < {SIGNIFICANT:g}")
+    note(axes, f"{tried(len(own), int(own['edges'].max()))}; {useful:,} help, q < {SIGNIFICANT:g}")
+
+
+def tried(n: int, edges: int) -> str:
+    """``30 of 45 edges, drawn at random``"""
+    return f"all {n:,} edges" if n >= edges else f"{n:,} of {edges:,} edges, drawn at random"

@@ -49,13 +49,13 @@ MARKERS = {"supported": "o", "not supported": "X", "inconclusive": "D"}
 REFERENCES = {"base": "against the base", "previous": "against the previous checkpoint"}
 
 
-def draw(table: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw the table of the hypothesis. Errors: InputError that names the table if it is empty or lacks a column."""
-    save(figure(read_frame(table, COLUMNS), name), png, svg)
+def draw(table: str | Path, name: str, png: str | Path, svg: str | Path, named: bool = False) -> None:
+    """Draw the table of the hypothesis; ``named`` as in the evolution figure. Errors: InputError that names the table if it is empty or lacks a column."""
+    save(figure(read_frame(table, COLUMNS), name, named), png, svg)
 
 
 @themed
-def figure(table: pd.DataFrame, name: str) -> Figure:
+def figure(table: pd.DataFrame, name: str, named: bool = False) -> Figure:
     """``table``: a row a checkpoint and ``reference`` (``previous``, ``base``), in training order."""
     rows = table.groupby("reference").size().max()
     out = blank(11.6, max(4.6, 1.8 + 0.62 * rows), f"Do edges change more than nodes? {name}")
@@ -63,10 +63,12 @@ def figure(table: pd.DataFrame, name: str) -> Figure:
     names = list(dict.fromkeys(table["checkpoint"]))
     colours = checkpoint_colours(names)
     against_nodes(plane, table[table["reference"] == "base"], colours)
-    statistics(tested, table, colours)
-    steps = table.drop_duplicates("checkpoint").set_index("checkpoint")["step"]
+    steps = {} if named else table.drop_duplicates("checkpoint").set_index("checkpoint")["step"].to_dict()
+    statistics(tested, table, colours, named)
     checkpoints = [
-        Line2D([], [], color=colours[c], marker="o", linestyle="none", label=checkpoint_label(c, steps[c]))
+        Line2D(
+            [], [], color=colours[c], marker="o", linestyle="none", label=checkpoint_label(c, steps.get(c))
+        )
         for c in names
     ]
     marks = {"+": "noise floor: same model,\nother examples", "s": "heads of each layer\nreplaced"}
@@ -111,7 +113,7 @@ def against_nodes(axes: Axes, rows: pd.DataFrame, colours: dict[str, str]) -> No
         axes.plot(row.edge_change, row.node_change, marker=MARKERS[row.verdict], markersize=7.5, color=colour)
 
 
-def statistics(axes: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None:
+def statistics(axes: Axes, table: pd.DataFrame, colours: dict[str, str], named: bool = False) -> None:
     """The statistic of every comparison with its interval, p and verdict."""
     axes.set_title("Node change: implied by the edge change − observed")
     axes.set_xlabel("less the same of the noise floor (> 0: edges changed more)")
@@ -130,7 +132,8 @@ def statistics(axes: Axes, table: pd.DataFrame, colours: dict[str, str]) -> None
             axes.plot(row.statistic, y, marker=MARKERS[row.verdict], markersize=6.5, color=colour)
             ticks.append(y)
             power = percent(row.power, row.reference_power)
-            labels.append(f"step {row.step:,}: p = {row.p:.3f}" + (f"\npower {power}" if power else ""))
+            own_name = checkpoint_label(row.checkpoint) if named else f"step {row.step:,}"
+            labels.append(f"{own_name}: p = {row.p:.3f}" + (f"\npower {power}" if power else ""))
         y -= 1.2
     reference_line(axes, vertical=True)
     axes.set_yticks(ticks, labels, fontsize=7.5)

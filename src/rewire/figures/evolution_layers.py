@@ -22,13 +22,23 @@ ENDS = {"source": "Where they start (+born −lost)", "destination": "Where they
 LEGIBLE = 160  # cells of a panel: with more they hold no numbers
 
 
-def draw(circuits: str | Path, layers: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw the tables of circuits and of layers. Errors: InputError that names the one that is empty or lacks a column."""
-    save(figure(read_frame(circuits, CIRCUITS), read_frame(layers, LAYERS), name), png, svg)
+def draw(
+    circuits: str | Path,
+    layers: str | Path,
+    name: str,
+    png: str | Path,
+    svg: str | Path,
+    named: bool = False,
+) -> None:
+    """Draw the tables of circuits and of layers; ``named``: the checkpoints have names and no training steps.
+
+    Errors: InputError that names the one that is empty or lacks a column.
+    """
+    save(figure(read_frame(circuits, CIRCUITS), read_frame(layers, LAYERS), name, named), png, svg)
 
 
 @themed
-def figure(circuits: pd.DataFrame, layers: pd.DataFrame, name: str) -> Figure:
+def figure(circuits: pd.DataFrame, layers: pd.DataFrame, name: str, named: bool = False) -> Figure:
     """``circuits``: a row a checkpoint and reference; ``layers``: a row for each of these, end and layer."""
     rows = layers["layer"].nunique()
     out = blank(12.6, max(6.0, 2.2 + 0.56 * rows), f"Edges born and lost: {name}")
@@ -38,12 +48,12 @@ def figure(circuits: pd.DataFrame, layers: pd.DataFrame, name: str) -> Figure:
     for (reference, text), (totals, *maps) in zip(REFERENCES.items(), panels, strict=True):
         born_and_lost(totals, circuits[circuits["reference"] == reference])
         totals.set_title(f"Against {text}")
-        step_axis(totals, circuits)
+        step_axis(totals, circuits, named)
         for (end, where), axes in zip(ENDS.items(), maps, strict=True):
             chosen = layers[(layers["reference"] == reference) & (layers["end"] == end)]
             image = heatmap(axes, chosen) or image
             axes.set_title(where)
-            step_axis(axes, layers)
+            step_axis(axes, layers, named)
     legend(out, panels[0][0].get_legend_handles_labels()[0])
     if image is not None:
         bar = out.colorbar(image, ax=panels[:, 1:], shrink=0.7, aspect=30)

@@ -63,6 +63,7 @@ COLUMNS = (
 )
 LOWEST, HIGHEST = -0.5, 1.5  # normalised faithfulness beyond is cut, and said to be
 IN_SAMPLE: dict[str, Any] = {"linestyle": (0, (4, 2)), "marker": "None", "linewidth": 1.2}
+BEST_OF_OTHERS: dict[str, Any] = {"linestyle": (0, (3, 1, 1, 1)), "linewidth": 0.8, "zorder": 1.9}
 OTHER_TASK: dict[str, Any] = {"marker": "s", "linewidth": 1.2}
 RUNS: dict[str, dict[str, Any]] = {
     "clean": {"color": INK, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1.5},
@@ -97,8 +98,12 @@ def keys(axes: Axes, tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int
     """Two legends in the place of a panel: the checkpoints, and what is drawn of the last one alone."""
     axes.axis("off")
     colours, last = checkpoint_colours(list(tables)), list(tables)[-1]
+    checkpoints: list[Any] = checkpoint_handles(colours, tables, steps)
+    if len(tables) > 1:
+        text = "its best random one"
+        checkpoints.append(Line2D([], [], color=GREY, label=text, **BEST_OF_OTHERS))
     columns = {
-        "checkpoint": (-0.15, checkpoint_handles(colours, tables, steps)),
+        "checkpoint": (-0.15, checkpoints),
         checkpoint_label(last): (0.35, kind_handles(tables[last], colours[last])),
     }
     for title, (left, handles) in columns.items():
@@ -116,7 +121,7 @@ def keys(axes: Axes, tables: Mapping[str, pd.DataFrame], steps: Mapping[str, int
 
 
 def panel(axes: Axes, tables: Mapping[str, pd.DataFrame], measure: str) -> None:
-    """One measure: every checkpoint's held-out curve; the last one's interval, in-sample curve, nulls and scale."""
+    """One measure: every checkpoint's held-out curve and best random circuit; the last one's interval, in-sample curve, nulls and scale."""
     titled(axes, MEASURES, measure)
     axes.set_xlabel("edges kept, before pruning (% of all)")
     colours = checkpoint_colours(list(tables))
@@ -130,6 +135,8 @@ def panel(axes: Axes, tables: Mapping[str, pd.DataFrame], measure: str) -> None:
         curve(axes, of_kind(rows[last], "other-task"), "percent", PURPLE, **OTHER_TASK)
         curve(axes, of_kind(rows[last], "circuit"), "percent", colours[last], **IN_SAMPLE)
         for c, own in rows.items():
+            if c != last:
+                axes.plot(*best_random(own, measure), color=colours[c], **BEST_OF_OTHERS)
             curve(axes, of_kind(own, "held-out"), "percent", colours[c], with_band=c == last)
         scaled(axes, pd.concat(rows.values()), shown[last], measure)
     left_out = [checkpoint_label(c) for c in tables if c not in shown]
@@ -170,9 +177,16 @@ def random_band(axes: Axes, rows: pd.DataFrame, measure: str) -> None:
     draws = of_kind(rows, "random").groupby("percent")["value"]
     if not len(draws):
         return
+    percent, best = best_random(rows, measure)
+    band(axes, percent, draws.quantile(0.05), draws.quantile(0.95), ORANGE)
+    axes.plot(percent, best, color=ORANGE, linewidth=0.9)
+
+
+def best_random(rows: pd.DataFrame, measure: str) -> tuple[pd.Index, pd.Series]:
+    """The percentages of edges, and the value of the best random circuit at each."""
+    draws = of_kind(rows, "random").groupby("percent")["value"]
     best = draws.min() if measure in ("kl", "kl_reverse") else draws.max()
-    band(axes, best.index, draws.quantile(0.05), draws.quantile(0.95), ORANGE)
-    axes.plot(best.index, best, color=ORANGE, linewidth=0.9)
+    return best.index, best
 
 
 def scaled(axes: Axes, drawn: pd.DataFrame, table: pd.DataFrame, measure: str) -> None:

@@ -31,10 +31,13 @@ from rewire.figures.style import (
 )
 
 INTERVALS = ("edge_low", "edge_high", "node_low", "node_high")
-AGREEMENT = ("model", "study", "first", "examples", "edges", "edge_jaccard", "node_jaccard", *INTERVALS)
+OF_MEANS = ("edge_mean_low", "edge_mean_high", "node_mean_low", "node_mean_high")
+MEASURED = ("edges", "edge_jaccard", "node_jaccard", *INTERVALS, *OF_MEANS)
+AGREEMENT = ("model", "study", "first", "examples", *MEASURED)
 EDGES = ("model", "inclusion", "in_circuit")
 RANDOM = "random weights"
 STUDIES = {"split": "disjoint\nsplits", "bootstrap": "bootstrap"}
+RANGE = 0.35  # opacity of the bar over the pairs, under the interval of their mean
 FIRM = 0.9  # an edge in this share of the resampled circuits is counted
 KINDS = {"edge_jaccard": ("edges", BLUE, "o"), "node_jaccard": ("nodes", PURPLE, "s")}
 
@@ -84,13 +87,14 @@ def compare(axes: Axes, agreement: pd.DataFrame, column: str, colours: Mapping[s
         rows = known(agreement[agreement["study"] == study], column)
         for model, y in zip(colours, positions(i, len(colours)), strict=True):
             own = rows[rows["model"] == model]
-            strip(axes, own[column], spread(own, column), y, colours[model])
+            over_pairs(axes, own, column, y, colours[model])
         pairs = rows["model"].value_counts().max() if len(rows) else 0
         labels.append(f"{STUDIES[study]}\n({f'n = {pairs:,}' if pairs else 'too few examples'})")
     axes.set_title(
         f"Two circuits of one model: {KINDS[column][0]} ({agreement['examples'].max():,} examples)"
     )
-    axes.set_xlabel("Jaccard, shared / either (0..1); bars: 5–95 % of n pairs")
+    axes.set_xlabel("Jaccard, shared / either (0..1)")
+    note(axes, "bars: 95 % CI of the mean; pale: 5–95 % of n pairs")
     if not axes.has_data():
         no_data(axes)
         return
@@ -100,6 +104,16 @@ def compare(axes: Axes, agreement: pd.DataFrame, column: str, colours: Mapping[s
     empty = int((shown["edges"] == 0).sum())
     if empty:
         note(axes, f"{empty:,} of {len(shown):,} first circuits have no edge; two such count as 1")
+
+
+def over_pairs(axes: Axes, own: pd.DataFrame, column: str, y: float, colour: str) -> None:
+    """The pairs of one model and study at height ``y``: points, a pale bar over most of them, mean and its interval."""
+    if not len(own):
+        return
+    mean, low, high = spread(own, column)
+    axes.hlines([y], [low], [high], color=colour, linewidth=4, alpha=RANGE, zorder=2.5)
+    ends = (float(own[column.replace("jaccard", f"mean_{end}")].iloc[0]) for end in ("low", "high"))
+    strip(axes, own[column], (mean, *ends), y, colour)
 
 
 def rank(axes: Axes, circuit: pd.DataFrame, colours: Mapping[str, str]) -> dict[str, str]:

@@ -120,6 +120,11 @@ def checkpoint_colours(names: Sequence[str]) -> dict[str, str]:
     return {"base": "#8a8a8a"} | dict(zip(tuned, shades, strict=True))
 
 
+def checkpoint_tick(name: str) -> str:
+    """The name of a checkpoint under an axis, in lines of 14 characters."""
+    return fill(checkpoint_label(name), 14)
+
+
 def checkpoint_label(name: str, step: int | None = None) -> str:
     """``base``, ``step 100``, ``final (step 400)``."""
     if name == "base":

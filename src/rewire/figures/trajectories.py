@@ -16,7 +16,7 @@ from rewire.figures.curves import SUMMARY, choose, curve, interval_text
 from rewire.figures.frames import read_frame
 from rewire.figures.panels import legend, no_data, reference_line
 from rewire.figures.scales import PLAIN
-from rewire.figures.style import INK, blank, save, themed
+from rewire.figures.style import INK, blank, checkpoint_tick, save, themed
 
 COLUMNS = ("checkpoint", "step", *SUMMARY)
 # measure -> family, site (all if None), title and y label
@@ -40,22 +40,27 @@ FEW = 6  # layers: with more the bands would hide each other
 CLOSEST = 0.14  # share of the axis between two labelled steps
 
 
-def draw(table: str | Path, name: str, png: str | Path, svg: str | Path) -> None:
-    """Draw a trajectories table. Errors: InputError that names it if it is empty or lacks a column."""
-    save(figure(read_frame(table, COLUMNS), name), png, svg)
+def draw(table: str | Path, name: str, png: str | Path, svg: str | Path, named: bool = False) -> None:
+    """Draw a trajectories table; ``named``: its checkpoints have names and no training steps. Errors: InputError that names it if it is empty or lacks a column."""
+    save(figure(read_frame(table, COLUMNS), name, named), png, svg)
 
 
 @themed
-def figure(table: pd.DataFrame, name: str) -> Figure:
+def figure(table: pd.DataFrame, name: str, named: bool = False) -> Figure:
     """``table``: the rows of every checkpoint's summary, and its weights', neurons' and training's."""
-    out = blank(13.6, 8.4, f"Change from the base model by training step: {name}")
+    out = blank(
+        13.6, 8.4, f"Change from the base model by {'checkpoint' if named else 'training step'}: {name}"
+    )
     panels = out.subplots(3, 4).ravel()
     layers = sorted(table["layer"].dropna().astype(int).unique())
     colours = dict(zip(layers, sns.color_palette("viridis", len(layers)).as_hex(), strict=True))
     steps = sorted(table["step"][table["checkpoint"].notna()].unique())
     for axes, measure in zip(panels, PANELS, strict=True):
         panel(axes, table, measure, colours)
-        step_axis(axes, steps)
+        if named:
+            checkpoint_axis(axes, table)
+        else:
+            step_axis(axes, steps)
     handles = [Line2D([], [], color=c, marker="o", label=str(layer)) for layer, c in colours.items()]
     whole = Line2D([], [], color=INK, marker="o", label="whole model")
     legend(out, [*handles, whole], "layer (residual stream:\n0 is the embedding)")
@@ -95,6 +100,18 @@ def step_axis(axes: Axes, steps: list[int]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(legible(steps, logarithmic)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(PLAIN)
+
+
+def checkpoint_axis(axes: Axes, table: pd.DataFrame) -> None:
+    """Names of the checkpoints at their places, which are their numbers."""
+    axes.set_xlabel("checkpoint")
+    if not axes.lines:
+        no_data(axes)
+        return
+    places = table[table["checkpoint"].notna()].drop_duplicates("checkpoint").sort_values("step")
+    axes.set_xticks(places["step"].to_list(), [checkpoint_tick(c) for c in places["checkpoint"]])
+    axes.tick_params(axis="x", labelrotation=40 if len(places) > 2 else 0)
+    axes.margins(x=0.2)
 
 
 def legible(steps: list[int], logarithmic: bool) -> list[int]:
