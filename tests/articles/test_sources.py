@@ -163,6 +163,15 @@ def test_empty_and_malformed_files_are_named(tmp_path: Path, ending: str, conten
     assert str(path) in refused(entry(path), tmp_path)
 
 
+def test_parquet_text_that_is_no_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "news.parquet"
+    broken = pa.array([b"text", b"\xff\xfe"]).view(pa.string())
+    pq.write_table(pa.table({"key": ["a", "b"], "text": broken, "abstract": ["s", "s"]}), path)
+    with pytest.raises(InputError, match=r"news\.parquet: cannot be read: .*UTF8"):
+        write_articles(entry(path), "train", tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+
+
 def test_a_file_with_a_header_only_has_no_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("key,text,abstract\n")

@@ -121,8 +121,9 @@ def load_file(path: Path, part: str) -> Any:
             data = datasets.load_dataset(
                 reader, data_files=file, split=f"rows{part}", cache_dir=cache, **options
             )
-            # out of the temporary cache, into memory
-            return datasets.Dataset(data.with_format("arrow")[:], split=data.split)
+            table = data.with_format("arrow")[:]  # out of the temporary cache, into memory
+            table.validate(full=True)  # a string that is no UTF-8 would be found out row by row
+            return datasets.Dataset(table, split=data.split)
         except Exception as error:  # datasets wraps every reader's errors in a class of its own
             raise InputError(f"{path}: cannot be read: {first_line(error.__cause__ or error)}") from error
 
