@@ -80,9 +80,10 @@ include: "workflow/rules/sequential_figures.smk"
 
 
 rule all:
-    """Target: the whole study, and the default: every figure, the claims table, and what the bake-off cost."""
+    """Target: the whole study, and the default: every circuit, every figure, the claims table, and what the bake-off cost."""
     default_target: True
     input:
+        rules.circuits.input,
         rules.figures.input,
         rules.claims.input,
         rules.bakeoff.input,
