@@ -15,7 +15,8 @@ from tiny_models import newswire_rows, tiny_model, tiny_tokenizer, training_sett
 
 from rewire import prompts
 from rewire.batches import Batches
-from rewire.checkpoints.training import Example, Milestones, train
+from rewire.checkpoints.token_mean_trainer import Example
+from rewire.checkpoints.training import Milestones, train
 from rewire.circuits import selection
 from rewire.circuits.attribution import attribute
 from rewire.circuits.evaluation import evaluate, evaluate_baselines
@@ -237,39 +238,86 @@ def test_summaries_are_the_same_after_a_batch_that_did_not_fit(beams: int) -> No
     assert max(tried) == 7 * beams and tried[-1] <= LIMIT * beams
 
 
-def test_the_validation_loss_is_the_same_and_training_goes_on(tmp_path: Path) -> None:
-    tokenizer = tiny_tokenizer()
+def trained(folder: Path, model: Any) -> tuple[list[dict[str, Any]], torch.Tensor]:
+    """The training table of three steps of four examples, and the weights after them."""
     generator = torch.Generator().manual_seed(0)
     stops = Milestones(validated=[2, 3], kept=[2, 3])
     examples = [
         Example(tokens := torch.randint(1, 400, (5 + i % 4,), generator=generator).tolist(), tokens)
         for i in range(11)
     ]
-
-    def run(folder: Path, limit: int) -> tuple[list[dict[str, Any]], list[int]]:
-        model = tiny_model(tokenizer)
-        tried = cramp(model, limit)
-        settings = training_settings(batch_size=4, steps=3)
-        return train(model, examples[:4], examples[4:], settings, folder, stops, lambda *_: None, 0), tried
-
-    rows, _ = run(tmp_path / "free", 100)
-    # a training step fits: what runs out is validation, of as many examples at once
     settings = training_settings(batch_size=4, steps=3)
+    rows = train(model, examples[:4], examples[4:], settings, folder, stops, lambda *_: None, 0)
+    return rows, torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+def cramp_mode(model: Any, training: bool, limit: int) -> list[int]:
+    """As ``cramp``, in training or in validation alone."""
+    tried: list[int] = []
+
+    def check(module: Any, arguments: Any, options: Any) -> None:
+        if module.training == training:
+            tried.append(len(options["input_ids"]))
+            if tried[-1] > limit:
+                raise RuntimeError(CPU)
+
+    model.register_forward_pre_hook(check, with_kwargs=True)
+    return tried
+
+
+def test_the_validation_loss_is_the_same_and_training_goes_on(tmp_path: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    rows, weights = trained(tmp_path / "free", tiny_model(tokenizer))
+    model = tiny_model(tokenizer)
+    tried = cramp_mode(model, False, 1)
+    again, after = trained(tmp_path / "work", model)
+    for row, other in zip(rows, again, strict=True):
+        assert row.keys() == other.keys()
+        assert list(row.values()) == pytest.approx(list(other.values()), rel=1e-5, nan_ok=True)
+    assert torch.equal(weights, after)
+    assert tried == [4, 2, *[1] * 7 * 3]  # found out once, not again at every validation
+
+
+def test_a_training_step_is_the_same_in_parts(tmp_path: Path, caplog: Any) -> None:
+    """Examples have unequal numbers of targets: the parts' losses are no means of their own."""
+    tokenizer = tiny_tokenizer()
+    rows, weights = trained(tmp_path / "free", tiny_model(tokenizer))
+    model = tiny_model(tokenizer)
+    tried = cramp_mode(model, True, 1)
+    with caplog.at_level(logging.WARNING, logger="rewire"):
+        again, after = trained(tmp_path / "work", model)
+    for row, other in zip(rows, again, strict=True):
+        assert list(row.values()) == pytest.approx(list(other.values()), rel=1e-4, nan_ok=True)
+    torch.testing.assert_close(after, weights, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(weights, torch.cat([p.flatten() for p in tiny_model(tokenizer).parameters()]))
+    assert tried == [4, 2, *[1] * 4 * 3]
+    assert "training: the batch does not fit in memory, going on with 1 at once" in caplog.text
+
+
+def test_what_a_failed_part_had_added_up_is_dropped(tmp_path: Path) -> None:
+    """Memory runs out at the second of two parts, after the gradient of the first."""
+    tokenizer = tiny_tokenizer()
+    _, weights = trained(tmp_path / "free", tiny_model(tokenizer))
     model = tiny_model(tokenizer)
     tried: list[int] = []
 
     def check(module: Any, arguments: Any, options: Any) -> None:
-        if not module.training:
+        if module.training:
             tried.append(len(options["input_ids"]))
-            if tried[-1] > 1:
+            if len(tried) in (1, 3):
                 raise RuntimeError(CPU)
 
     model.register_forward_pre_hook(check, with_kwargs=True)
-    again = train(model, examples[:4], examples[4:], settings, tmp_path / "work", stops, lambda *_: None, 0)
-    for row, other in zip(rows, again, strict=True):
-        assert row.keys() == other.keys()
-        assert list(row.values()) == pytest.approx(list(other.values()), rel=1e-5, nan_ok=True)
-    assert tried == [4, 2, *[1] * 7 * 3]  # found out once, not again at every validation
+    _, after = trained(tmp_path / "work", model)
+    torch.testing.assert_close(after, weights, rtol=1e-4, atol=1e-5)
+    assert tried == [4, 2, 2, *[1] * 4 * 3]
+
+
+def test_an_example_that_no_training_step_fits_is_an_error_in_one_line(tmp_path: Path) -> None:
+    model = tiny_model(tiny_tokenizer())
+    cramp_mode(model, True, 0)
+    with pytest.raises(InputError, match=r"^training: one example alone does not fit in memory$"):
+        trained(tmp_path / "work", model)
 
 
 REAL = """

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from huggingface_hub.errors import RemoteEntryNotFoundError
 from tiny_models import CONTEXT, tiny_model, tiny_tokenizer
 
 from rewire.errors import InputError
@@ -18,6 +20,7 @@ from rewire.pretrained import (
     context_length,
     context_of,
     expand,
+    load_config,
     load_tokenizer,
     load_transformer,
     resolve_adapter,
@@ -325,6 +328,47 @@ def test_an_adapter_in_a_pickle_is_refused(tmp_path: Path, tiny_model_folder: Pa
     torch.save(load_file(out / "adapter_model.safetensors"), out / "adapter_model.bin")
     (out / "adapter_model.safetensors").unlink()
     assert "pickle" in refused(lambda: load_transformer(tiny_model_folder, out))
+
+
+def test_an_adapter_of_the_hub_in_a_pickle_is_refused(monkeypatch, tiny_model_folder: Path) -> None:
+    asked = []
+
+    def nothing_there(name: str, file: str) -> str:
+        asked.append((name, file))
+        raise RemoteEntryNotFoundError("404 Client Error", response=SimpleNamespace(headers={}, request=None))
+
+    monkeypatch.setattr("rewire.pretrained.hf_hub_download", nothing_there)
+    assert "nobody/adapter: no adapter_model.safetensors (a pickle can run code" in refused(
+        lambda: load_transformer(tiny_model_folder, "nobody/adapter")
+    )
+    assert asked == [("nobody/adapter", "adapter_model.safetensors")]
+
+
+def test_an_adapter_that_the_hub_does_not_hand_out_is_named(monkeypatch, tiny_model_folder: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "adapter 'nobody/adapter': not a directory, not in the local Hub cache" in refused(
+        lambda: load_transformer(tiny_model_folder, "nobody/adapter")
+    )
+
+
+def test_code_that_comes_with_a_model_is_neither_run_nor_asked_about(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch
+) -> None:
+    """A model whose config names code of its own: transformers would ask at the terminal whether to run it."""
+    folder = tmp_path / "own-code"
+    shutil.copytree(tiny_model_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {
+        "model_type": "nobodys",
+        "auto_map": {"AutoConfig": "own.Config", "AutoModelForCausalLM": "own.Model"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "own.py").write_text("open('ran', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("somebody is asked"))
+    for load in (load_transformer, load_config):
+        assert str(folder) in refused(lambda load=load: load(folder))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_path_with_an_unset_variable_is_named(monkeypatch):

@@ -82,7 +82,7 @@ def randomly_initialised(source: str | Path, seed: int = 0) -> Model:
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    transformer = AutoModelForCausalLM.from_config(load_config(source)).eval()
+    transformer = AutoModelForCausalLM.from_config(load_config(source), trust_remote_code=False).eval()
     return held(transformer, None, str(source))
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from rewire.errors import InputError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model", "spiece.model")
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
 def expand(source: str | Path) -> str:
@@ -94,7 +95,9 @@ def read_transformer(source: str, dtype: Any, allow_pickle: bool) -> Any:
     if dtype is not None:
         options["dtype"] = dtype
     with explaining(source, "model"):
-        read: Any = AutoModelForCausalLM.from_pretrained(source, output_loading_info=True, **options)
+        read: Any = AutoModelForCausalLM.from_pretrained(
+            source, output_loading_info=True, trust_remote_code=False, **options
+        )
     model, loaded = read
     if missing := sorted(loaded["missing_keys"]):  # transformers would go on with random ones
         raise InputError(f"{source}: its weights lack {missing[0]} and {len(missing) - 1} others")
@@ -120,11 +123,20 @@ def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
     """``model`` with a PEFT adapter merged into its weights. Errors: InputError that names the adapter."""
     from peft import PeftModel
 
-    folder = Path(adapter)
-    if folder.is_dir() and not (folder / "adapter_model.safetensors").is_file() and not allow_pickle:
-        raise InputError(f"{adapter}: no adapter_model.safetensors (a pickle can run code and is refused)")
     with explaining(adapter, "adapter"):
+        if not allow_pickle and not holds_safetensors(adapter):
+            raise InputError(f"{adapter}: no {ADAPTER_WEIGHTS} (a pickle can run code and is refused)")
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+
+
+def holds_safetensors(adapter: str) -> bool:
+    """Whether an adapter's folder, or its repository on the Hub, has its weights as safetensors. Fetches them."""
+    if Path(adapter).is_dir():
+        return (Path(adapter) / ADAPTER_WEIGHTS).is_file()
+    try:
+        return bool(hf_hub_download(adapter, ADAPTER_WEIGHTS))
+    except RemoteEntryNotFoundError:
+        return False
 
 
 def context_length(transformer: PreTrainedModel) -> int:
@@ -146,7 +158,7 @@ def load_config(source: str | Path) -> Any:
 
     source = expand(source)
     with explaining(source, "config"):
-        return AutoConfig.from_pretrained(source)
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
 
 
 def context_of(source: str | Path) -> int:
@@ -176,7 +188,7 @@ def load_tokenizer(source: str | Path) -> PreTrainedTokenizerBase:
     # vocab.json and merges.txt alone do not say what they are: GPT-2's byte-level BPE is kept that way
     loader = GPT2Tokenizer if bare and not (directory / "config.json").is_file() else AutoTokenizer
     with explaining(source, "tokenizer"):
-        tokenizer = loader.from_pretrained(source)
+        tokenizer = loader.from_pretrained(source, trust_remote_code=False)
     if tokenizer.eos_token_id is None:
         raise InputError(f"{source}: the tokenizer has no end-of-sequence token (eos_token)")
     return tokenizer
@@ -207,6 +219,8 @@ def explaining(source: str | Path, what: str) -> Iterator[None]:
     """InputError in place of whatever a loader raises: bytes at random make it raise anything."""
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(explain(source, what, error)) from error
 

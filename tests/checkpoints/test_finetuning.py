@@ -11,7 +11,7 @@ from tiny_models import articles_table, newswire_rows, training_settings
 from rewire.checkpoints import finetuning
 from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name, finetune, train_until
 from rewire.checkpoints.steps import write_step
-from rewire.checkpoints.training import IGNORED
+from rewire.checkpoints.token_mean_trainer import IGNORED
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer
 from rewire.tables import read_table

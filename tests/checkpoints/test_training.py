@@ -8,17 +8,13 @@ import pytest
 import torch
 from tiny_models import tiny_model, tiny_tokenizer, training_settings
 
+from rewire.checkpoints.token_mean_trainer import IGNORED, Example, collate, keeps_logits, target_loss
 from rewire.checkpoints.training import (
-    IGNORED,
     SCHEMA,
-    Example,
     Milestones,
-    collate,
     evenly_spaced,
     fresh_unless_same,
-    keeps_logits,
     last_checkpoint,
-    target_loss,
     train,
     training_rows,
     write_training_table,

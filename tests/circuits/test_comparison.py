@@ -15,14 +15,13 @@ from rewire.circuits.comparison import (
     changes,
     jaccard,
     layer_change,
-    ranks,
     resampled_changes,
     score_changes,
     set_changes,
     turnover_by_layer,
     turnover_counts,
 )
-from rewire.circuits.ensembles import Ensemble, ensemble, packed
+from rewire.circuits.ensembles import Ensemble, ensemble, packed, ranks
 from rewire.circuits.graph import Graph
 
 graphs = st.builds(Graph, st.integers(1, 3), st.integers(1, 3), st.just(8), st.booleans())
@@ -126,12 +125,17 @@ def test_identities(graph, seed):
         assert torch.allclose(jaccards, (1 - unshared[equal]) / (1 + unshared[equal]))
 
 
+def scored(values):
+    """Circuits of these scores [R, edges], whichever edges they have."""
+    return Ensemble(values, values > 0, Graph(1, 1, 2))
+
+
 @settings(max_examples=30, deadline=None)
 @given(seeds, st.integers(0, 2))
 def test_changes_of_scores_are_their_definitions(seed, decimals):
     generator = torch.Generator().manual_seed(seed)
     a, b = (torch.randn(3, 12, generator=generator).round(decimals=decimals) for _ in range(2))
-    found = score_changes(a, b)
+    found = score_changes(scored(a), scored(b))
     for i in range(3):
         low, high = np.minimum(abs(a[i]), abs(b[i])).sum(), np.maximum(abs(a[i]), abs(b[i])).sum()
         assert float(found["weighted_jaccard"][i]) == pytest.approx(float(low / high) if high else 1.0)
@@ -146,7 +150,7 @@ def test_ranks_are_those_of_scipy_with_ties_and_without(seed, decimals, columns)
 
 
 def test_scores_that_all_are_0_weigh_the_same_and_have_no_rank():
-    found = score_changes(torch.zeros(1, 4), torch.zeros(1, 4))
+    found = score_changes(scored(torch.zeros(1, 4)), scored(torch.zeros(1, 4)))
     assert found["weighted_jaccard"].tolist() == [1.0] and found["spearman"].isnan().all()
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 from circuits.score_worlds import GRAPH, SIZE, effects, examples
 
-from rewire.circuits import controls
+from rewire.circuits import controls, noise_floor
 from rewire.circuits.comparison import MEASURES, SETS, changes
 from rewire.circuits.ensembles import ensemble, packed, unpacked
 from rewire.circuits.noise_floor import centred, interval, other_examples, random_circuits, same_model
@@ -83,3 +83,22 @@ def test_random_circuits_are_those_of_the_size_and_layer_profile():
     assert found["edge_jaccard"].mean() == pytest.approx(np.mean(slow), abs=0.03)
     again = random_circuits(before, after, GRAPH, 30, 0)
     assert all(np.array_equal(found[name], again[name], equal_nan=True) for name in SETS)
+
+
+@pytest.mark.parametrize("block", [10, 10**6])
+def test_samples_that_are_drawn_once_for_all_are_those_of_each_alone(block, monkeypatch):
+    """Of blocks of one row and of all rows."""
+    monkeypatch.setattr(noise_floor, "BLOCK", block)
+    scores = {name: examples(effects(i), 12, i) for i, name in enumerate("abc")}
+    pairs = [("a", "b"), ("c", "a")]
+    found = noise_floor.resampled_together(scores, pairs, GRAPH, SIZE, 40, 3)
+    assert list(found.changes) == pairs and list(found.floors) == list(scores)
+    for before, after in pairs:
+        alone = other_examples(scores[before], scores[after], GRAPH, SIZE, 40, 3)
+        assert alone.keys() == found.changes[before, after].keys()
+        for measure, drawn in alone.items():
+            np.testing.assert_allclose(found.changes[before, after][measure], drawn, rtol=1e-5)
+    for name, values in scores.items():
+        for measure, drawn in same_model(values, GRAPH, SIZE, 40, 3).items():
+            np.testing.assert_allclose(found.floors[name][measure], drawn, rtol=1e-5)
+    assert noise_floor.resampled_together(scores, pairs, GRAPH, SIZE, 40, 3, floors=False).floors == {}

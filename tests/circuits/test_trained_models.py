@@ -27,8 +27,6 @@ from rewire.circuits.attribution import attribute
 from rewire.circuits.runs import PairRuns
 from rewire.pairs import TokenPairs
 
-pytestmark = pytest.mark.xdist_group("trained-models")  # one process loads the models and keeps the scores
-
 EXACT, SCORED, JUDGED = (
     48,
     160,

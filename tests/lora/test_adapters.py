@@ -13,7 +13,7 @@ from lora.lora_settings import inputs, lora, recipe, run
 from safetensors.torch import load_file
 
 from rewire.checkpoints import training
-from rewire.checkpoints.training import Example
+from rewire.checkpoints.token_mean_trainer import Example
 from rewire.errors import InputError
 from rewire.lora import adapters
 from rewire.lora.adapters import PLAN, validated_steps

@@ -142,6 +142,27 @@ def test_batches_change_nothing(case):
     torch.testing.assert_close(one, many, rtol=1e-6, atol=1e-8)
 
 
+def test_patches_that_do_not_fit_in_memory_are_run_in_parts(case, monkeypatch, caplog):
+    patches = case.all_patches()
+    expected = measure_patches(case.patching(), case.reading, patches)
+    tried = []
+    whole = Patching._run
+
+    def cramped(self, part, enter, window):
+        tried.append(len(part))
+        if len(part) > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, part, enter, window)
+
+    monkeypatch.setattr(Patching, "_run", cramped)
+    found = measure_patches(case.patching(), case.reading, patches)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
+    assert max(tried) > 10 and "patching: patch: " in caplog.text and "do not fit in memory" in caplog.text
+    monkeypatch.setattr(Patching, "_run", lambda *_: (_ for _ in ()).throw(MemoryError()))
+    with pytest.raises(InputError, match="alone does not fit in memory"):
+        measure_patches(case.patching(), case.reading, patches)
+
+
 def test_several_positions_are_read(case):
     """The NLL of three targets under a patch of one position, also one that lies after the first of them is read."""
     targets = case.clean[:, -3:]

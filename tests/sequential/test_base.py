@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sequential.worlds import ENTRY, section
 
-from rewire.checkpoints.training import IGNORED
+from rewire.checkpoints.token_mean_trainer import IGNORED
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer, load_transformer
 from rewire.sequential.base import answered, pretrain_base, unanswered

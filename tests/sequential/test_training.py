@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sequential.worlds import World, section
 
-from rewire.checkpoints.training import IGNORED
+from rewire.checkpoints.token_mean_trainer import IGNORED
 from rewire.circuits.graph import Graph
 from rewire.circuits.scores_file import read_scores
 from rewire.errors import InputError

@@ -17,8 +17,6 @@ import pytest
 from nightly import NIGHTLY
 from workflow.test_rebuilds import EVERY_JOB
 
-pytestmark = pytest.mark.xdist_group("broken")
-
 
 class Worker:
     """Jobs of the run in ``folder``, run in one process of its own; see ``worker``."""

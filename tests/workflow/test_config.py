@@ -7,8 +7,6 @@ import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 
-pytestmark = pytest.mark.xdist_group("config")
-
 
 @pytest.fixture(scope="module")
 def copy(make_copy):

@@ -6,8 +6,6 @@ import pytest
 from nightly import NIGHTLY
 from workflow.test_kills import CELL, check_same, contents
 
-pytestmark = pytest.mark.xdist_group("determinism")
-
 
 def test_stages_that_run_again_elsewhere_give_the_same_bytes(clone, finished: Path) -> None:
     """Training an adapter, scores, differential analysis, faithfulness, summaries: jobs that nothing else here is made of."""

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from workflow.conftest import SMOKE, Copy
 
-pytestmark = pytest.mark.xdist_group("faults")
 CELL = "small/newswire"
 
 

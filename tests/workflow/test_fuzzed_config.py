@@ -19,8 +19,6 @@ from snakemake.exceptions import WorkflowError
 from snakemake.sourcecache import LocalSourceFile
 from snakemake.utils import update_config
 
-pytestmark = pytest.mark.xdist_group("config")
-
 ROOT = Path(__file__).parent.parent.parent
 COMMON = str(ROOT / "workflow/rules/common.smk")
 PRESETS = ("smoke", "adder", "own-files", "bakeoff", "gpt2-cnn_dailymail")

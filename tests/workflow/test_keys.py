@@ -242,8 +242,6 @@ OF_SEQUENTIAL: dict[str, tuple[Any, set[str]]] = {
     "sequential.controls.rewired": (3, MEASURE_STAGES),
     "sequential.learned": (0.5, GATHER),
     "sequential.judged": ("inside", JUDGE_TASKS),
-    "sequential.articles.dataset": ("newswire", set()),  # no task of the smoke run is made of articles
-    "sequential.articles.corruption": ("random", set()),
     # the tasks themselves: a model from scratch has their words
     "sequential.tasks": (["max", "add", "min"], {"pretrain_on_tasks"} | GATHER),
     "sequential.alone": (["sub", "min"], {"pretrain_on_tasks"} | GATHER),
@@ -266,8 +264,6 @@ ELSEWHERE = {"runs[].model", "runs[].dataset", "models.*.tokenizer.words"}
 
 def changed(key: str, value: Any) -> dict[str, Any]:
     """The preset's changes for another value at ``key``: what the schema asks for besides comes along."""
-    if key == "sequential.articles.corruption":
-        return {"sequential.articles": {"dataset": "newswire", "corruption": value}}
     if key == STANDARD + "ratio":
         return {STANDARD + "higher": "circuit", key: value}
     if key == "claims.edges-change-more.rule.test":
@@ -450,6 +446,53 @@ def test_another_value_of_an_entry_plans_its_files_alone(foreign, key):
     assert [file for file in plan.outputs if not file.endswith("pretraining.parquet")] == sorted(files)
 
 
+HEADS = "results/lora/small/newswire/circuit-heads"
+READER = "results/sequential/reader"
+# what the smoke run leaves out, with folders and files that count as made: presets on top of it
+LEFT_OUT: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
+    "heads": (
+        {"lora.strategies.circuit-heads": {"heads": "circuit"}},
+        [f"{HEADS}/seed-0/adapter", "results/checkpoints/small/newswire/lora-circuit-heads"],
+        [f"{HEADS}/tuning.parquet", "logs/lora/small/newswire/circuit-heads/tuning.cost.tsv"],
+    ),
+    "summarization": (
+        {
+            "models.reader": {"source": "local", "path": "results/checkpoints/small/newswire/base"},
+            "datasets.other": {"source": "newswire", "rows": {"train": 9, "validation": 9, "test": 9}},
+            "sequential.models": ["reader"],
+            "sequential.tasks": ["summarization", "add"],
+            "sequential.articles": {"dataset": "newswire", "corruption": "mask"},
+            "sequential.variants": dict.fromkeys(("prior", "inside", "outside", "random")),
+            "sequential.multi": [],
+        },
+        [f"{READER}/base"],
+        [f"{READER}/tasks/summarization/train.parquet"],
+    ),
+}
+# key, which of LEFT_OUT, another value, and the rule that reads it
+OF_WHAT_IS_LEFT_OUT: dict[str, tuple[str, Any, str]] = {
+    "lora.critical_heads": ("heads", 3, "tune_strategy"),
+    "sequential.articles.dataset": ("summarization", "other", "write_summarization"),
+    "sequential.articles.corruption": ("summarization", "random", "write_summarization"),
+}
+
+
+@pytest.mark.parametrize("key", OF_WHAT_IS_LEFT_OUT)
+def test_another_value_plans_the_rule_that_reads_it_where_there_is_one(smoke, key):
+    which, value, rule = OF_WHAT_IS_LEFT_OUT[key]
+    changes, folders, files = LEFT_OUT[which]
+    for folder in folders:
+        (smoke.folder / folder).mkdir(parents=True, exist_ok=True)
+    for name in files:
+        (smoke.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (smoke.folder / name).touch()
+    made = [*folders, *files]
+    smoke.record(*made, preset=smoke.preset(changes))
+    assert smoke.planned(*made, preset=smoke.preset(changes)) == {}
+    plan = smoke.plan(*made, preset=smoke.preset(changes | {key: value}))
+    assert plan.changed == [rule] and plan.jobs[rule] == 1
+
+
 def leaves(schema: Mapping[str, Any]) -> Iterator[str]:
     """The schema's keys that hold a value, dotted; a name that the user gives is *, an item of a list []."""
 
@@ -484,7 +527,7 @@ def test_every_key_of_the_schema_is_tried():
         *CELLS_OF_STUDIES,
         *OF_SEQUENTIAL,
         *BOUNDS,
-        *WITHOUT_EFFECT,
+        *OF_WHAT_IS_LEFT_OUT,
         *OF_OTHER_SOURCES,
         "summaries.split",
         "sequential.models",

@@ -10,7 +10,6 @@ from nightly import NIGHTLY
 from workflow.killing import Killer
 
 pytestmark = [
-    pytest.mark.xdist_group("kills"),
     pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc"),
 ]
 CELL = "small/newswire"

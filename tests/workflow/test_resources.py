@@ -8,8 +8,6 @@ import pytest
 import yaml
 from nightly import NIGHTLY
 
-pytestmark = pytest.mark.xdist_group("smoke")  # shares the finished run
-
 SMOKE = "config/smoke.yaml"
 BIGGER = {  # ten million parameters; batches are full. On top of the smoke run
     "models": {
@@ -83,6 +81,64 @@ def test_probes_ask_for_what_they_use(probed):
     for job in jobs:
         assert {"mem_mb", "runtime", "gpu"} <= set(job), job
     assert len(check(probed, jobs)) == 18
+
+
+def test_tasks_ask_for_what_they_use(sequenced):
+    jobs = [
+        job for job in planned_jobs(sequenced, "sequential", presets=[SMOKE]) if "sequential" in job["log"]
+    ]
+    rules = {job["rule"] for job in check(sequenced, jobs)}
+    assert rules >= {
+        "pretrain_on_tasks",
+        "train_task",
+        "train_second_task",
+        "measure_task",
+        "measure_second_task",
+    }
+    for job in jobs:
+        assert {"mem_mb", "runtime", "gpu"} <= set(job), job
+
+
+TRAINING_ON_GPU = {
+    "pretrain", "finetune", "keep_step", "tune_strategy", "tune_draw", "train_adapter", "pretrain_on_tasks", "train_task",
+    "train_second_task",
+}  # fmt: skip
+READING_ON_GPU = {
+    "find_scores", "compare_with_base", "compare_with_last", "evaluate_circuit", "test_circuit", "test_robustness",
+    "measure_pairs", "summarize", "summarize_adapters", "patch_study", "patch_neurons", "read_study", "cross_study",
+    "cross_pairs", "measure_task", "measure_second_task", "judge_task", "combine_circuits", "grow_circuit",
+}  # fmt: skip
+
+
+def test_what_runs_a_model_asks_for_a_gpu_and_nothing_else_does(make_copy, tmp_path):
+    copy = make_copy("partitions")
+    (tmp_path / "nvidia-smi").write_text("")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    output = run(copy, "everything", "--dry-run", presets=[SMOKE], PATH=f"{tmp_path}:{os.environ['PATH']}")
+    asked = {"0": set(), "1": set()}
+    for rule, text in OVERVIEW.findall(output):
+        if number := re.search(r"\bgpu=(\d)", text):
+            asked[number[1]].add(rule)
+    assert asked["1"] == (TRAINING_ON_GPU | READING_ON_GPU) - {"keep_step"}  # of `finetune`'s own making here
+    assert not asked["0"] & asked["1"] and len(asked["0"]) > 30
+
+
+def test_threads_grow_with_the_model(make_copy):
+    """A small model runs no faster for more threads; trainings that others wait for take two."""
+    copy = make_copy("threads")
+    target = "results/circuits/small/newswire/base/circuit.json"
+    for width, expected in ((384, {"pretrain": "2"}), (768, {"pretrain": "4", "find_scores": "4"})):
+        size = {"models": {"small": {"architecture": {"n_layer": 6, "n_head": 6, "n_embd": width}}}}
+        (copy.folder / "config" / "size.yaml").write_text(yaml.safe_dump(size))
+        presets = [SMOKE, "config/size.yaml"]
+        done = copy.snakemake(target, "--dry-run", "--cores", "8", "--configfile", *presets, preset=None)
+        assert done.returncode == 0, done.stderr[-2000:]
+        threads = {
+            rule: found[1]
+            for rule, text in OVERVIEW.findall(done.stdout + done.stderr)
+            if (found := re.search(r"threads: (\d+)", text))
+        }
+        assert threads == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny_models import articles_table, tiny_tokenizer
+from nightly import NIGHTLY
+from tiny_models import articles_table, newswire_rows, tiny_tokenizer
 
 from rewire.tables import read_table
 
@@ -20,6 +21,8 @@ FORBIDDEN = {
     "os.system", "os.popen", "os.execv", "os.execvp", "os.spawnv", "eval", "exec", "compile", "shell",
     "pickle.load", "pickle.loads", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "joblib.load", "dill.load",
 }  # fmt: skip
+LOADS = (".from_pretrained", ".from_config")
+OF_OWN = ("PeftModel.", "PreTrainedTokenizerFast.")  # classes that load no code of the model's
 
 
 def calls(text: str) -> Iterator[tuple[str, ast.Call]]:
@@ -36,9 +39,15 @@ def offences(text: str) -> list[str]:
         keywords = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         unsafe_load = name == "torch.load" and keywords.get("weights_only") != "True"
         shell = keywords.get("shell", "False") != "False"
-        if name in FORBIDDEN or unsafe_load or shell or "trust_remote_code" in keywords:
+        # left out, transformers asks whoever sits at the terminal
+        remote = (
+            name.endswith(LOADS)
+            and not name.startswith(OF_OWN)
+            and keywords.get("trust_remote_code") != "False"
+        )
+        if name in FORBIDDEN or unsafe_load or shell or remote:
             found.append(ast.unparse(call))
-    if "trust_remote_code" in text:
+    if text.count("trust_remote_code") != text.count("trust_remote_code=False"):
         found.append("trust_remote_code")
     return found
 
@@ -52,6 +61,7 @@ def offences(text: str) -> list[str]:
         "torch.load(path, weights_only=False)",
         "yaml.load(text, Loader=yaml.Loader)",
         "AutoModel.from_pretrained(name, trust_remote_code=True)",
+        "AutoModel.from_pretrained(name)",
         "options = {'trust_remote_code': True}",
         "pickle.loads(data)",
         "eval(text)",
@@ -222,3 +232,42 @@ def test_any_text_is_shown_without_breaking_tsv_and_svg(kind, tmp_path):
     tree = xml.etree.ElementTree.parse(tmp_path / "c.svg")
     assert not [node for node in tree.iter() if str(node.tag).lower().endswith("script")]
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="minutes: REWIRE_NIGHTLY=1 runs it")
+def test_any_article_passes_through_every_stage(make_copy):
+    """The whole smoke study on articles that hold each of TEXTS: tokenizer, trainings, circuits, adapters, figures."""
+    copy = make_copy("hostile")
+    texts = [text if len(text) < 1000 else text[:20_000] for text in TEXTS.values()]
+    rows = [
+        {
+            "id": f"{i} {texts[i % len(texts)][:9]}",
+            "article": f"{row['article']} {texts[i % len(texts)]} {row['article']}",
+            "summary": f"{row['summary']} {texts[i % len(texts)][:20]}",
+        }
+        for i, row in enumerate(newswire_rows(260))
+    ]
+    rows[3]["article"] += TEXTS["one long line"]
+    articles_table(copy.folder / "hostile.parquet", rows)
+    dataset = {
+        "source": "files",
+        "files": {"all": "hostile.parquet"},
+        "columns": {"id": "id", "article": "article", "summary": "summary"},
+        "splits": {"train": "all[:200]", "validation": "all[200:240]", "test": "all[240:]"},
+    }
+    preset = copy.preset(
+        {
+            "datasets.hostile": dataset,
+            "runs": [{"model": "small", "dataset": "hostile"}],
+        }
+    )
+    done = copy.snakemake(preset=preset)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    results = copy.folder / "results"
+    for figure in results.rglob("*.svg"):
+        tree = xml.etree.ElementTree.parse(figure)
+        assert not [node for node in tree.iter() if str(node.tag).lower().endswith("script")], figure
+    written = read_table(results / "summaries/small/hostile/final.parquet").to_pylist()
+    assert len(written) == 6 and all(row["id"] in {r["id"] for r in rows[240:]} for row in written)
+    with (results / "claims.tsv").open(newline="") as file:
+        assert len({len(row) for row in csv.reader(file, dialect="excel-tab")}) == 1

@@ -1,10 +1,12 @@
 """``--profile slurm`` on a real Slurm of one node (tests/slurm): what jobs ask for, where they run, how they fail."""
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,8 @@ import yaml
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
 pytestmark = [
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(bool(MISSING), reason=f"no Slurm here: {', '.join(MISSING)} not found"),
     pytest.mark.skipif(os.geteuid() != 0, reason="starting a Slurm needs root"),
-    pytest.mark.skipif(os.path.lexists("/etc/slurm/slurm.conf"), reason="another Slurm is set up here"),
 ]
 SCRIPTS = Path(__file__).parent.parent / "slurm"
 PATIENCE = 900  # seconds a run may take
@@ -35,17 +35,21 @@ QUICK = (  # no accounting database to ask, and no queue to be patient with
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """The folder of a running Slurm."""
+    """The folder of a running Slurm: one at a time, whatever tests other workers of pytest-xdist have taken."""
     folder = tmp_path_factory.mktemp("slurm")
     try:
         os.mknod(folder / "device", 0o020600, os.makedev(1, 3))
     except PermissionError:
         pytest.skip("device files cannot be made here: no GPU to pretend")
-    try:
-        subprocess.run([SCRIPTS / "start.sh", folder], check=True, timeout=120)
-        yield folder
-    finally:
-        subprocess.run([SCRIPTS / "stop.sh", folder], check=True, timeout=120)
+    with (Path(tempfile.gettempdir()) / "rewire-slurm.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.path.lexists("/etc/slurm/slurm.conf"):
+            pytest.skip("another Slurm is set up here")
+        try:
+            subprocess.run([SCRIPTS / "start.sh", folder], check=True, timeout=120)
+            yield folder
+        finally:
+            subprocess.run([SCRIPTS / "stop.sh", folder], check=True, timeout=120)
 
 
 @pytest.fixture(scope="module")

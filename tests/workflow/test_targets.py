@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-import pytest
+import yaml
 
 ROOT = Path(__file__).parent.parent.parent
 STAGES = {"articles", "pairs", "differential", "circuits", "faithfulness", "evolution", "robustness"}
@@ -22,8 +22,6 @@ TARGETS = STAGES | {
     "summaries",
     "trained",
 }
-
-pytestmark = pytest.mark.xdist_group("smoke")
 
 
 def test_every_target_is_listed_with_what_it_is(make_copy):
@@ -66,6 +64,37 @@ def test_targets_of_the_readme_are_targets():
     text = (ROOT / "README.md").read_text()
     commands = re.findall(r"snakemake (?:--cores \d+|--profile slurm) ([a-z]+)(?=[ \n])", text)
     assert "probes" in commands and set(commands) <= TARGETS
+
+
+def test_downloads_are_what_the_hub_holds(make_copy):
+    """Base models, published checkpoints, and articles, of the runs and of sequential fine-tuning; nothing else."""
+    copy = make_copy("downloads")
+    article = {"source": "hub", "id": "a/b", "splits": {s: s for s in ("train", "validation", "test")}}
+    article["columns"] = {"id": "i", "article": "a", "summary": "s"}
+    content = {
+        "models": {
+            "hub": {"source": "hub", "id": "a/b", "checkpoints": {"tuned": "a/c"}},
+            "other": {"source": "hub", "id": "a/d"},
+        },
+        "datasets": {"news": article, "tasked": article, "unused": article},
+        "runs": [{"model": "hub", "dataset": "news"}, {"model": "small", "dataset": "newswire"}],
+        "sequential": {
+            "models": ["other"],
+            "tasks": ["summarization", "add"],
+            "articles": {"dataset": "tasked"},
+            "variants": dict.fromkeys(("prior", "inside", "outside", "random")),
+            "multi": [],
+        },
+    }
+    (copy.folder / "config/hub.yaml").write_text(yaml.safe_dump(content))
+    plan = copy.plan("downloads", preset="config/hub.yaml")
+    articles = {f"results/articles/{d}/{s}.parquet" for d in ("news", "tasked") for s in article["splits"]}
+    folder = "results/checkpoints/hub/news"
+    assert set(plan.outputs) == articles | {
+        f"{folder}/base",
+        f"{folder}/tuned",
+        "results/sequential/other/base",
+    }
 
 
 NO_NETWORK = """

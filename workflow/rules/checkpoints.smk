@@ -2,6 +2,10 @@
 
 CELL = "results/checkpoints/{model}/{dataset}"
 FOLDER = f"{CELL}/{{checkpoint}}"
+# what sequential fine-tuning reads as a task
+READ_AS_TASK = {(config["sequential"].get("articles") or {}).get("dataset")} & set(
+    DATASETS
+)
 KEPT = f"{CELL}/.kept"  # where the fine-tuning puts checkpoints on the way aside
 
 
@@ -22,7 +26,7 @@ rule pretrain:
         model=names(with_source("scratch")),
     conda:
         "../../envs/rewire.yaml"
-    threads: 2
+    threads: training_threads
     resources:
         **training(lambda wildcards: MODELS[wildcards.model]["pretraining"]),
     params:
@@ -99,7 +103,7 @@ rule finetune:
         model=names(TRAINED),
     conda:
         "../../envs/rewire.yaml"
-    threads: 2
+    threads: training_threads
     resources:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
@@ -129,7 +133,7 @@ rule keep_step:
         checkpoint=names(name for name in STEP_OF if name not in ("base", "final")),
     conda:
         "../../envs/rewire.yaml"
-    threads: 2
+    threads: training_threads
     resources:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
@@ -165,7 +169,7 @@ rule downloads:
         ],
         [
             f"results/articles/{d}/{split}.parquet"
-            for _, d in RUNS
+            for d in sorted({d for _, d in RUNS} | READ_AS_TASK)
             if DATASETS[d]["source"] == "hub"
             for split in SPLITS
         ],

@@ -17,7 +17,7 @@ rule find_scores:
         f"{CIRCUIT_LOGS}/scores.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("circuits", passes=config["circuits"]["steps"] + 2),
     params:

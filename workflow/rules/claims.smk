@@ -18,9 +18,7 @@ CLAIM_TABLES = {
 }
 
 # the studies that claims are about, of the base checkpoint
-CLAIMED = list(
-    dict.fromkeys(c["study"] for c in config["claims"].values() if "study" in c)
-)
+CLAIMED = sorted({c["study"] for c in config["claims"].values() if "study" in c})
 STUDY_TABLES = {
     f"{study}/{name}": f"{PROBES}/{name}.parquet".replace(
         "{checkpoint}", "base"

@@ -42,7 +42,7 @@ rule compare_with_base:
         "logs/differential/{model}/{dataset}/{checkpoint}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
@@ -68,7 +68,7 @@ rule compare_with_last:
         "logs/differential/{model}/{dataset}/lora-standard-against-last.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:

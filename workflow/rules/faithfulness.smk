@@ -29,7 +29,7 @@ rule evaluate_circuit:
         "logs/faithfulness/{model}/{dataset}/{checkpoint}/curve.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("faithfulness", passes=CIRCUITS_JUDGED),
     params:
@@ -58,7 +58,7 @@ rule test_circuit:
         "logs/faithfulness/{model}/{dataset}/{checkpoint}/criteria.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("faithfulness", passes=config["faithfulness"]["dropped_edges"] + 100),
     params:

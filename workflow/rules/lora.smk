@@ -104,7 +104,7 @@ rule tune_strategy:
         "logs/lora/{model}/{dataset}/{strategy}/tuning.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **training(
             lambda wildcards: config["lora"]["training"],
@@ -141,7 +141,7 @@ rule tune_draw:
         seed=LATER,
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **training(
             lambda wildcards: config["lora"]["training"],
@@ -178,7 +178,7 @@ rule train_adapter:
         seed=LATER,
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **training(lambda wildcards: config["lora"]["training"]),
     params:
@@ -204,7 +204,7 @@ rule summarize_adapters:
         "logs/lora/{model}/{dataset}/{strategy}/summaries.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **generating(lambda wildcards: len(seeds_of(wildcards.strategy))),
     params:

@@ -67,7 +67,7 @@ rule measure_pairs:
         "logs/pairs/{model}/{dataset}/effect.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("circuits", passes=4 * len(CORRUPTIONS)),
     params:

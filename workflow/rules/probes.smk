@@ -34,7 +34,7 @@ rule patch_study:
         f"{PROBE_LOG}/patches.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("probes", passes=200, kept=FORWARD),
     params:
@@ -60,7 +60,7 @@ rule patch_neurons:
         f"{PROBE_LOG}/neurons.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("probes", passes=1000, kept=FORWARD),
     params:
@@ -85,7 +85,7 @@ rule read_study:
         f"{PROBE_LOG}/readings.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("probes", passes=4, kept=FORWARD),
     params:
@@ -134,7 +134,7 @@ rule cross_study:
         "logs/probes/{model}/{dataset}/cross-model/{study}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("probes", passes=200, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
@@ -159,7 +159,7 @@ rule cross_pairs:
         "logs/probes/{model}/{dataset}/cross-model-pairs.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("probes", passes=200, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:

@@ -1,4 +1,4 @@
-"""What a job asks of its machine: memory, minutes and a GPU, by one formula from the size of its model.
+"""What a job asks of its machine: threads, memory, minutes and a GPU, by one formula from the size of its model.
 
 Rules say it in one line, `resources: **reading(...)`. `mem_mb` covers a run on the CPU, where activations share the
 process's memory with everything else. Both it and `runtime` double with every attempt.
@@ -120,7 +120,20 @@ def size(model):
     return size_of(read_json(cached_config(entry["id"])))
 
 
-HERE = bool(shutil.which("nvidia-smi"))  # a GPU, on this machine
+LARGE = 20e6  # parameters; what is smaller runs no faster for more threads
+
+
+def threads_of(wildcards):
+    """Threads of a job that runs a model: jobs of small models go side by side instead."""
+    return 1 if size(wildcards.model).parameters < LARGE else 4
+
+
+def training_threads(wildcards):
+    """Threads of a training that others wait for."""
+    return max(2, threads_of(wildcards))
+
+
+HERE = any(map(shutil.which, ("nvidia-smi", "rocm-smi")))  # a GPU, on this machine
 
 
 def gpu(wildcards):

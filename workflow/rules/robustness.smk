@@ -21,7 +21,7 @@ rule test_robustness:
         "logs/robustness/{model}/{dataset}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **reading("circuits", passes=CIRCUITS_FOUND * config["circuits"]["steps"]),
     params:

@@ -158,18 +158,18 @@ def longest(model):
     return model.tokens if ARTICLES else PROMPT
 
 
-def training_stage():
-    """Resources of one stage."""
-    settings = SECTION["training"]
+def training_stage(settings=lambda wildcards: SECTION["training"]):
+    """Resources of a training on tasks by ``settings``, a function of the wildcards."""
 
     def tokens(model, wildcards):
-        return settings["batch_size"] * longest(model)
+        return settings(wildcards)["batch_size"] * longest(model)
 
     return on_gpu(
         WEIGHTS_TRAINED,
         tokens,
         BACKWARD,
-        lambda model, wildcards: settings["steps"] * tokens(model, wildcards),
+        lambda model, wildcards: settings(wildcards)["steps"]
+        * tokens(model, wildcards),
     )
 
 
@@ -203,9 +203,9 @@ rule pretrain_on_tasks:
         model=names(with_source("scratch")),
     conda:
         "../../envs/rewire.yaml"
-    threads: 2
+    threads: training_threads
     resources:
-        **training_stage(),
+        **training_stage(lambda wildcards: MODELS[wildcards.model]["pretraining"]),
     params:
         code=code("sequential_base.py"),
         model=base_settings,
@@ -310,7 +310,7 @@ rule train_task:
         run=names(AT_ONCE),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **training_stage(),
     params:
@@ -342,7 +342,7 @@ rule train_second_task:
         run=names(SECOND),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **training_stage(),
     params:
@@ -376,7 +376,7 @@ rule measure_task:
         run=names(AT_ONCE),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **measuring_run(PASSES),
     params:
@@ -411,7 +411,7 @@ rule measure_second_task:
         run=names(SECOND),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **measuring_run(PASSES),
     params:
@@ -441,7 +441,7 @@ rule judge_task:
         run=names(ALONE),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **measuring_run(10 * (config["faithfulness"]["random"] + 10)),
     params:

@@ -68,7 +68,7 @@ rule combine_circuits:
         "logs/sequential/{model}/algebra.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **measuring_run(PASSES * len(COMPOSED) * 4),
     params:
@@ -98,7 +98,7 @@ rule grow_circuit:
         run=names(sorted({*every_task(SECTION)} - {SUMMARIZATION})),
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **measuring_run(PASSES * len(config["faithfulness"]["fractions"])),
     params:

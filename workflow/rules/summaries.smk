@@ -17,7 +17,7 @@ rule summarize:
         "logs/summaries/{model}/{dataset}/{checkpoint}.benchmark.tsv"
     conda:
         "../../envs/rewire.yaml"
-    threads: 1
+    threads: threads_of
     resources:
         **generating(),
     params:

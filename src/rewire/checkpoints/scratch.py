@@ -11,14 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast, set_seed
 
 from rewire.checkpoints.save import save_checkpoint
-from rewire.checkpoints.training import (
-    Example,
-    Milestones,
-    discard,
-    evenly_spaced,
-    train,
-    write_training_table,
-)
+from rewire.checkpoints.token_mean_trainer import Example
+from rewire.checkpoints.training import Milestones, discard, evenly_spaced, train, write_training_table
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer
 from rewire.prompts import encode
@@ -70,7 +64,7 @@ def build_model(architecture: Mapping[str, Any], tokenizer: Any) -> Any:
         config = AutoConfig.for_model(
             kind, vocab_size=len(tokenizer), bos_token_id=eos, eos_token_id=eos, pad_token_id=eos, **options
         )
-        return AutoModelForCausalLM.from_config(config)
+        return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except (ValueError, TypeError, KeyError, StrictDataclassError) as error:
         raise InputError(f"architecture model_type {kind!r}: {str(error).splitlines()[0][:200]}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import logging
 import math
@@ -15,17 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, TrainingArguments
 
-from rewire.batches import Batches
 from rewire.checkpoints.stopping import best_step, is_over, validation_losses
+from rewire.checkpoints.token_mean_trainer import Example, TokenMeanTrainer, collate
 from rewire.tables import schema, write_table
 from rewire.whole_file import explaining
 
 log = logging.getLogger(__name__)
 
-IGNORED = -100  # the label that the loss skips
 SCHEMA = schema(
     step="int64",
     train_loss="float64",
@@ -33,28 +30,6 @@ SCHEMA = schema(
     learning_rate="float64",
     gradient_norm="float64",
 )
-
-
-@dataclass(frozen=True)
-class Example:
-    """Token ids and labels of one training example, same length; labels are IGNORED outside the loss."""
-
-    tokens: list[int]
-    labels: list[int]
-
-
-def collate(examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-    """Right-pad a batch: input_ids, attention_mask and labels, int64 [B, T]."""
-    length = max(len(example.tokens) for example in examples)
-
-    def padded(rows: list[list[int]], fill: int) -> torch.Tensor:
-        return torch.tensor([row + [fill] * (length - len(row)) for row in rows])
-
-    return {
-        "input_ids": padded([example.tokens for example in examples], 0),
-        "attention_mask": padded([[1] * len(example.tokens) for example in examples], 0),
-        "labels": padded([example.labels for example in examples], IGNORED),
-    }
 
 
 @dataclass(frozen=True)
@@ -132,82 +107,6 @@ class EarlyStopping:
     drop: Callable[[int], None]
 
 
-class _TokenMeanTrainer(Trainer):
-    """A Trainer whose losses are means over target tokens, whatever the batch size.
-
-    Logits are computed only from the first target of a batch on: articles are read, not predicted.
-    """
-
-    def __init__(self, held_out: Sequence[Example], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.held_out = held_out
-        assert self.model is not None
-        self.window = keeps_logits(self.model)
-        self.validation = Batches(self.args.eval_batch_size, "validation loss")
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):  # type: ignore[no-untyped-def]
-        total, count = target_loss(model, inputs, self.window)
-        return (total / count, None) if return_outputs else total / count
-
-    def _load_from_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        """Of several adapters transformers goes on to train the first alone; here the same ones as before."""
-        from peft import PeftModel
-
-        trained: Any = self.model
-        several = trained.active_adapters if isinstance(trained, PeftModel) else []
-        wanted = {name for name, parameter in trained.named_parameters() if parameter.requires_grad}
-        super()._load_from_checkpoint(*args, **kwargs)
-        if len(several) > 1:
-            trained.base_model.set_adapter(several)
-            for name, parameter in trained.named_parameters():
-                parameter.requires_grad_(name in wanted)
-
-    @torch.no_grad()
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        assert self.model is not None
-        self.model.eval()
-        total = count = 0.0
-        examples = range(len(self.held_out))
-        for _, (loss, targets) in self.validation.run(examples, [1] * len(examples), self.loss_of):
-            total, count = total + loss, count + targets
-        metrics = {"eval_loss": total / count if count else math.nan}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def loss_of(self, batch: list[int]) -> tuple[float, int]:
-        """Sum of the NLL of a batch of the validation examples, and their number of targets."""
-        inputs = collate([self.held_out[i] for i in batch])
-        inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
-        loss, targets = target_loss(self.model, inputs, self.window)
-        return float(loss), int(targets)
-
-
-def keeps_logits(model: Any) -> bool:
-    """Whether the model can compute the logits of the last positions alone (transformers' ``logits_to_keep``)."""
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return "logits_to_keep" in inspect.signature(whole.forward).parameters
-
-
-def target_loss(
-    model: Any, batch: Mapping[str, torch.Tensor], window: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum of the NLL of the labelled tokens (nats), and how many they are.
-
-    ``batch``: as of ``collate``. ``window``: unembed only the positions from the batch's first target on.
-    """
-    inputs = {name: value for name, value in batch.items() if name != "labels"}
-    labels = batch["labels"][:, 1:]  # position t predicts token t + 1
-    targets = labels != IGNORED
-    if window and bool(targets.any()):
-        first = int(targets.any(dim=0).int().argmax())
-        inputs["logits_to_keep"] = labels.shape[1] + 1 - first  # type: ignore[assignment]
-        labels = labels[:, first:]
-    logits = model(**inputs).logits[:, :-1].float()
-    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
-    return loss, targets.sum()
-
-
 def train(
     model: PreTrainedModel | torch.nn.Module,
     examples: Sequence[Example],
@@ -233,7 +132,7 @@ def train(
     if stopping is not None:
         identity["patience"] = stopping.patience
     fresh_unless_same(work, identity | {"start": digest(model, [examples, validation])})
-    trainer = _TokenMeanTrainer(
+    trainer = TokenMeanTrainer(
         validation,
         model=model,
         args=trainer_arguments(settings, work, seed),

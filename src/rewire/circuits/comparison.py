@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,7 +43,11 @@ def set_changes(before: Tensor, after: Tensor, graph: Graph) -> dict[str, Tensor
     jaccard |A and B| / |A or B|; turnover |A xor B| / |A|; unshared 1 - |A and B| / k, k the larger of |A| and |B|.
     Nodes are the sources with an edge in the circuit.
     """
-    kinds = {"edge": (before, after), "node": (nodes_of(before, graph), nodes_of(after, graph))}
+    return memberships({"edge": (before, after), "node": (nodes_of(before, graph), nodes_of(after, graph))})
+
+
+def memberships(kinds: dict[str, tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """The measures of ``set_changes`` for each kind, of two bool [R, members]."""
     out = {}
     for kind, (a, b) in kinds.items():
         shared, either = count(a & b), count(a | b)
@@ -55,19 +58,20 @@ def set_changes(before: Tensor, after: Tensor, graph: Graph) -> dict[str, Tensor
     return out
 
 
-def score_changes(before: Tensor, after: Tensor) -> dict[str, Tensor]:
-    """How far all scores ``after`` are from ``before``, both [R, edges] packed: float64 [R] each of WEIGHTED.
+def score_changes(before: Ensemble, after: Ensemble) -> dict[str, Tensor]:
+    """How far all scores of two ensembles are apart, whatever their circuits: float64 [R] each of WEIGHTED.
 
     weighted_jaccard: sum of min / sum of max of |score|; spearman: rank correlation of the signed scores.
     """
-    a, b = before.double().abs(), after.double().abs()
+    a, b = before.scores.double().abs(), after.scores.double().abs()
     weighted = ratio(torch.minimum(a, b).sum(dim=1), torch.maximum(a, b).sum(dim=1), 1.0)
-    return {"weighted_jaccard": weighted, "spearman": spearman(before, after)}
+    return {"weighted_jaccard": weighted, "spearman": correlation(before.ranks, after.ranks)}
 
 
 def changes(before: Ensemble, after: Ensemble) -> dict[str, Tensor]:
     """Every measure of change between the circuits of two ensembles, pair by pair: float64 [R] each of MEASURES."""
-    return set_changes(before.edges, after.edges, before.graph) | score_changes(before.scores, after.scores)
+    sets = memberships({"edge": (before.edges, after.edges), "node": (before.nodes, after.nodes)})
+    return sets | score_changes(before, after)
 
 
 def resampled_changes(
@@ -120,28 +124,10 @@ def turnover_by_layer(before: Tensor, after: Tensor, graph: Graph) -> list[Layer
     return out
 
 
-def spearman(a: Tensor, b: Tensor) -> Tensor:
-    """float64 [R]: rank correlation of each row of ``a`` with that of ``b``, ties at their mean rank; NaN for a constant."""
-    x, y = (ranked - ranked.mean(dim=1, keepdim=True) for ranked in (ranks(a), ranks(b)))
+def correlation(a: Tensor, b: Tensor) -> Tensor:
+    """float64 [R]: of each row of ``a`` with that of ``b``; NaN for a constant."""
+    x, y = (values - values.mean(dim=1, keepdim=True) for values in (a, b))
     return (x * y).sum(dim=1) / ((x * x).sum(dim=1) * (y * y).sum(dim=1)).sqrt()
-
-
-def ranks(values: Tensor) -> Tensor:
-    """float64 [R, n]: each of ``values`` (finite) in its row's order, from 1, ties at their mean rank.
-
-    As scipy's ``rankdata``, which sorts stably: where ties share a rank that changes nothing, and takes longer.
-    """
-    array = values.numpy()
-    order = np.argsort(array, axis=1)
-    rising = np.take_along_axis(array, order, axis=1)
-    starts = np.ones(array.shape, dtype=bool)  # of groups of equal values
-    starts[:, 1:] = rising[:, 1:] != rising[:, :-1]
-    first = np.flatnonzero(starts)
-    size = np.diff(first, append=array.size)
-    mean = np.repeat(first % array.shape[1] + (size + 1) / 2, size)
-    out = np.empty(array.shape)
-    np.put_along_axis(out, order, mean.reshape(array.shape), axis=1)
-    return torch.from_numpy(out)
 
 
 def count(members: Tensor) -> Tensor:

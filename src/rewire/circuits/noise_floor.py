@@ -6,6 +6,8 @@ All circuits have the same number of edges. Definitions: docs/definitions.md, "E
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +16,7 @@ from torch import Tensor
 from rewire import statistics
 from rewire.circuits.comparison import Measure, changes, resampled_changes, set_changes
 from rewire.circuits.controls import random_like
-from rewire.circuits.ensembles import packed, unpacked
+from rewire.circuits.ensembles import BLOCK, ensemble, packed, unpacked
 from rewire.circuits.graph import Graph
 from rewire.circuits.selection import Circuit
 from rewire.statistics import Array
@@ -70,6 +72,48 @@ def same_model(
     """
     weights = statistics.bootstrap_weights(len(examples), 2 * resamples, seed)
     return resampled_changes(examples, weights[:resamples], weights[resamples:], graph, size, measure)
+
+
+class Resampled(NamedTuple):
+    """``other_examples`` of pairs of models and ``same_model`` of each model; empty where examples are too few."""
+
+    changes: dict[tuple[str, str], dict[str, Array]]
+    floors: dict[str, dict[str, Array]]
+
+
+def resampled_together(
+    scores: Mapping[str, Tensor],
+    pairs: Sequence[tuple[str, str]],
+    graph: Graph,
+    size: int,
+    resamples: int,
+    seed: int,
+    floors: bool = True,
+) -> Resampled:
+    """``other_examples`` of each of ``pairs`` and, if asked for, ``same_model`` of each model, all of one seed.
+
+    ``scores``: model -> [N, edges]. The first sample of a floor's pair is the one that pairs of models share: each
+    model's circuit is found once a sample, whatever it is compared with. Memory does not grow with ``resamples``.
+    """
+    n = len(next(iter(scores.values())))
+    weights = torch.from_numpy(statistics.bootstrap_weights(n, 2 * resamples, seed)).float()
+    rows = max(1, BLOCK // graph.mask.numel() // len(scores))
+    found: dict[Any, list[dict[str, Tensor]]] = {}
+    for start in range(0, resamples, rows):
+        first, second = weights[:resamples][start : start + rows], weights[resamples:][start : start + rows]
+        own = {name: ensemble(first @ values, graph, size) for name, values in scores.items()}
+        for before, after in pairs:
+            found.setdefault((before, after), []).append(changes(own[before], own[after]))
+        for name in scores if floors else ():
+            other = ensemble(second @ scores[name], graph, size)
+            found.setdefault(name, []).append(changes(own[name], other))
+    whole = {
+        key: {measure: torch.cat([part[measure] for part in parts]).numpy() for measure in parts[0]}
+        for key, parts in found.items()
+    }
+    return Resampled(
+        {pair: whole[pair] for pair in pairs}, {name: whole[name] for name in scores} if floors else {}
+    )
 
 
 def random_circuits(before: Tensor, after: Tensor, graph: Graph, draws: int, seed: int) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rewire.circuits.comparison import changes, turnover_by_layer, turnover_counts
-from rewire.circuits.noise_floor import TAILS, centred, interval, other_examples, random_circuits
+from rewire.circuits.noise_floor import TAILS, Resampled, centred, interval, random_circuits
 from rewire.evolution.trajectory import Trajectory
 from rewire.statistics import Array
 from rewire.tables import schema
@@ -99,10 +99,11 @@ def circuit_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
 
 def change_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
     """Rows of CHANGES: each measure with its interval, the noise floor of both checkpoints, and random circuits."""
-    measured = {pair: measures(trajectory, *pair) for pair in trajectory.pairs()}
+    resampled = trajectory.resampled
+    measured = {pair: measures(trajectory, *pair, resampled) for pair in trajectory.pairs()}
     floors = {
         checkpoint: {measure: spread("floor", drawn) for measure, drawn in floor.items()}
-        for checkpoint, floor in trajectory.noise_floors.items()
+        for checkpoint, floor in resampled.floors.items()
     }
     rows = []
     for comparison in trajectory.comparisons:
@@ -140,11 +141,11 @@ def edge_rows(trajectory: Trajectory) -> list[dict[str, Any]]:
 
 
 def measures(
-    trajectory: Trajectory, before: str, after: str, floored: bool = True
+    trajectory: Trajectory, before: str, after: str, resampled: Resampled
 ) -> dict[str, dict[str, float]]:
-    """Measure -> value, its interval, the range of random circuits, and (``floored``) the change beyond the noise floor.
+    """Measure -> value, its interval, the range of random circuits, and the change beyond the floors there are.
 
-    The floors of both checkpoints take as long as all the rest; without them they are not drawn.
+    ``resampled``: ``Trajectory.resample`` of pairs among which this one is.
     """
     a, b = trajectory.circuits[before], trajectory.circuits[after]
     out = {name: {"value": float(value[0])} for name, value in changes(a, b).items()}
@@ -153,16 +154,12 @@ def measures(
     random = random_circuits(a.edges[0], b.edges[0], trajectory.graph, settings["random"], seed)
     for name, drawn in random.items():
         out[name] |= spread("random", drawn)
-    if trajectory.can_resample:
-        sides = trajectory.scores[before], trajectory.scores[after]
-        floors = [trajectory.noise_floors[name] for name in (before, after) if floored]
-        resampled = other_examples(*sides, trajectory.graph, trajectory.size, settings["resamples"], seed)
-        for name, drawn in resampled.items():
-            around = centred(out[name]["value"], drawn)
-            out[name] |= interval(name, around)
-            if floored:
-                own = [floor[name] for floor in floors]
-                out[name] |= beyond_floor(name, out[name]["value"], around, own)
+    floors = [resampled.floors[name] for name in (before, after) if name in resampled.floors]
+    for name, drawn in resampled.changes[before, after].items():
+        around = centred(out[name]["value"], drawn)
+        out[name] |= interval(name, around)
+        if floors:
+            out[name] |= beyond_floor(name, out[name]["value"], around, [floor[name] for floor in floors])
     return out
 
 

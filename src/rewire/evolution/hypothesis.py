@@ -85,7 +85,7 @@ def judged(trajectory: Trajectory) -> dict[tuple[str, str], edge_centric.Result]
     settings = trajectory.settings
     floors = {}
     if trajectory.can_resample:
-        floors = {name: edge_centric.changed(floor) for name, floor in trajectory.noise_floors.items()}
+        floors = {name: edge_centric.changed(floor) for name, floor in trajectory.resampled.floors.items()}
     results = {}
     for before, after in trajectory.pairs():
         results[before, after] = edge_centric.judge(

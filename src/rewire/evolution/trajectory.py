@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,8 @@ from rewire import statistics
 from rewire.circuits.ensembles import Ensemble, ensemble, packed
 from rewire.circuits.graph import Graph
 from rewire.circuits.interchange import read_scores
-from rewire.circuits.noise_floor import same_model
+from rewire.circuits.noise_floor import Resampled, resampled_together
 from rewire.errors import InputError
-from rewire.statistics import Array
 
 
 class Comparison(NamedTuple):
@@ -78,12 +77,18 @@ class Trajectory:
         return {name: ensemble(mean, self.graph, self.size) for name, mean in means.items()}
 
     @cached_property
-    def noise_floors(self) -> dict[str, dict[str, Array]]:
-        """Measure -> change between two samples of the examples of each checkpoint, [resamples]; nothing for too few."""
+    def resampled(self) -> Resampled:
+        """Every pair that is compared, and the noise floor of every checkpoint."""
+        return self.resample(list(self.pairs()))
+
+    def resample(self, pairs: Sequence[tuple[str, str]], floors: bool = True) -> Resampled:
+        """Change of each measure, [resamples], for samples of the examples: of ``pairs``, and of each checkpoint's floor."""
         if not self.can_resample:
-            return {name: {} for name in self.scores}
+            return Resampled({pair: {} for pair in pairs}, {name: {} for name in self.scores})
+        named = {name for pair in pairs for name in pair}
+        scores = {name: values for name, values in self.scores.items() if floors or name in named}
         sampling = self.graph, self.size, self.settings["resamples"], self.settings["seed"]
-        return {name: same_model(scores, *sampling) for name, scores in self.scores.items()}
+        return resampled_together(scores, pairs, *sampling, floors=floors)
 
     def pairs(self) -> Iterator[tuple[str, str]]:
         """Each pair of checkpoints that is compared, once."""

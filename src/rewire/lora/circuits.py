@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rewire.circuits.comparison import changes
+from rewire.circuits.noise_floor import Resampled
 from rewire.evolution.changes import CHANGES, measures, spread
 from rewire.evolution.trajectory import Trajectory, read_trajectory
 from rewire.tables import schema, write_table
@@ -34,22 +35,25 @@ def write_adapted_circuits(
     trajectory = read_trajectory(scores, dict.fromkeys(scores, 0), settings)
     names = list(scores)
     pairs = [(reference, model) for i, reference in enumerate(names) for model in names[i + 1 :]]
+    resampled = trajectory.resample([pair for pair in pairs if pair[0] in names[:REFERENCES]])
     rows = []
     for reference, model in pairs:
-        found = compared(trajectory, reference, model, whole=reference in names[:REFERENCES])
+        found = compared(trajectory, reference, model, resampled)
         common = {"model": model, "reference": reference, "examples": trajectory.n}
         rows += [common | {"measure": name} | found[name] for name in MEASURES]
     write_table(path, rows, SCHEMA)
 
 
-def compared(trajectory: Trajectory, reference: str, model: str, whole: bool) -> dict[str, dict[str, float]]:
-    """Measure -> columns of one pair of models; ``whole``: with interval, floors and random circuits."""
-    if not whole:
+def compared(
+    trajectory: Trajectory, reference: str, model: str, resampled: Resampled
+) -> dict[str, dict[str, float]]:
+    """Measure -> columns of one pair of models; with interval, floors and random circuits if it was resampled."""
+    if (reference, model) not in resampled.changes:
         two = trajectory.circuits[reference], trajectory.circuits[model]
         return {name: {"value": float(value[0])} for name, value in changes(*two).items()}
-    found = measures(trajectory, reference, model)
+    found = measures(trajectory, reference, model, resampled)
     for name, columns in found.items():
         for prefix, of in (("floor", model), ("reference_floor", reference)):
-            if name in trajectory.noise_floors[of]:
-                columns |= spread(prefix, trajectory.noise_floors[of][name])
+            if name in resampled.floors[of]:
+                columns |= spread(prefix, resampled.floors[of][name])
     return found

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rewire.batches import Batches
 from rewire.errors import InputError
 from rewire.models import Model
 from rewire.probes.measures import Answers, measure_run
@@ -50,15 +51,29 @@ def batches(model: Model, prompts: Prompts, batch_tokens: int, what: str = "prob
     Errors: InputError that names the pair and the run that is not finite.
     """
     with bar(len(prompts), what, "prompt") as progress:
-        for index in prompts.batches(max(1, batch_tokens // SHARE)):
-            clean, corrupted = (
-                Run(model.stream, prompts.tokens(side, index)) for side in ("clean", "corrupted")
-            )
+        for index, (clean, corrupted) in both_runs(model, prompts, max(1, batch_tokens // SHARE), what):
             answers = torch.stack([prompts.correct[index], prompts.incorrect[index]], dim=1)
             batch = Batch(index, clean, corrupted, answers, prompts.start[index])
             refuse_broken(batch, prompts)
             yield batch
             progress.update(len(index))
+
+
+def both_runs(
+    model: Model, prompts: Prompts, tokens: int, what: str
+) -> Iterator[tuple[Tensor, tuple[Run, Run]]]:
+    """Numbers of prompts, int64, at most ``tokens`` tokens of them that memory holds, and their clean and corrupted run."""
+
+    def run(numbers: list[int]) -> tuple[Run, Run]:
+        index = torch.tensor(numbers)
+        return Run(model.stream, prompts.tokens("clean", index)), Run(
+            model.stream, prompts.tokens("corrupted", index)
+        )
+
+    fitting = Batches(len(prompts), what)
+    for index in prompts.batches(tokens):  # of one length each
+        for numbers, runs in fitting.run(index.tolist(), [1] * len(prompts), run):
+            yield torch.tensor(numbers), runs
 
 
 def refuse_broken(batch: Batch, prompts: Prompts) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rewire.batches import Batches
 from rewire.probes.patched_inputs import Origin, after_attention, attention_change, patched_stream
 from rewire.probes.patches import HEADS, NONE, SITES, Patches, check_patches
 from rewire.probes.runs import Run
@@ -66,11 +67,17 @@ class Patching:
         order = live[np.lexsort((window[live].numpy(), enter[live].numpy()))]
         # the keys and values of what comes before a window are copied for each row: they count too
         tokens = (length - window[order] + window[order] // PAST).cumsum(0).tolist()
+        fitting, each = Batches(len(order), "patching: patch"), [1] * len(patches)
+
+        def run(numbers: list[int]) -> Tensor:
+            rows = torch.tensor(numbers)
+            return self._run(patches.at(rows), enter[rows], window[rows])
+
         begin, before = 0, 0
         for end in range(1, len(order) + 1):
             if end == len(order) or tokens[end] - before > batch_tokens:
-                rows = order[begin:end]
-                yield rows, self._run(patches.at(rows), enter[rows], window[rows])
+                for numbers, final in fitting.run(order[begin:end].tolist(), each, run):
+                    yield torch.tensor(numbers), final
                 begin, before = end, tokens[end - 1]
 
     def _run(self, patches: Patches, enter: Tensor, window: Tensor) -> Tensor:

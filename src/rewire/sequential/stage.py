@@ -213,9 +213,10 @@ def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
         "second_alone": alone.scores(two),
     }
     trajectory = read_trajectory(files, dict.fromkeys(files, 0), found.settings)
+    resampled = trajectory.resample(COMPARED, floors=False)
     rows: Rows = []
     for before, after in COMPARED:
         place = {**found.run.columns(), "before": before, "after": after}
-        measured = measures(trajectory, before, after, floored=False)
+        measured = measures(trajectory, before, after, resampled)
         rows += [place | {"measure": name} | measured[name] for name in measured]
     return rows

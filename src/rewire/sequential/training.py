@@ -12,15 +12,8 @@ from transformers import set_seed
 
 from rewire.checkpoints.finetuning import VALIDATIONS, checkpoint_name
 from rewire.checkpoints.save import copy_folder, save_checkpoint
-from rewire.checkpoints.training import (
-    IGNORED,
-    SCHEMA,
-    Example,
-    Milestones,
-    discard,
-    evenly_spaced,
-    train,
-)
+from rewire.checkpoints.token_mean_trainer import IGNORED, Example
+from rewire.checkpoints.training import SCHEMA, Milestones, discard, evenly_spaced, train
 from rewire.errors import InputError
 from rewire.lora.adapter_files import save_adapter
 from rewire.pairs import checked_rows
