@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from rewire.errors import InputError
 
+# scipy.stats takes a second to import and is imported where it is used: many a job needs none of it
 MINIMUM = 5  # examples: with fewer no interval is given
 METHODS = ("percentile", "BCa")
 ROUNDING = 1e-12  # sums that differ by less, relative to the sum of absolute values, are ties
@@ -48,6 +48,8 @@ def estimate(
     and skew; needs a statistic that moves when one example is left out, else there is no interval).
     Fewer than 5 examples: no interval (NaN). A statistic that no resample changes is its own interval.
     """
+    from scipy import stats
+
     check_method(method)
     arrays = [np.asarray(sample, dtype=float) for sample in samples]
     n = len(arrays[0])
@@ -112,6 +114,8 @@ def nested_interval(value: float, drawn: Array, n: int, draws: int, confidence: 
     outer means, less what their few inner draws add (analysis of variance), plus what the draws of ``value`` itself add:
     more draws make it the error over examples, not 0. The ends are those of a t distribution of n - 1 degrees of freedom.
     """
+    from scipy import stats
+
     if n < MINIMUM:
         return Estimate(value, float("nan"), float("nan"), n)
     within = drawn.var(axis=1, ddof=1).mean()
@@ -160,6 +164,8 @@ def corrected_levels(drawn: Array, values: Array, tails: Array) -> Array:
     Efron (1987): bias z0 from the share of resamples below the estimate (ties count half), acceleration a from the
     jackknife, which for a mean is its skewness / (6 sqrt n).
     """
+    from scipy import stats
+
     centre = values.mean(axis=0)
     below = ((drawn < centre).mean(axis=0) + (drawn <= centre).mean(axis=0)) / 2
     bias = stats.norm.ppf(below)
@@ -231,6 +237,8 @@ def benjamini_hochberg(p: ArrayLike) -> Array:
 
     Benjamini & Hochberg (1995). NaN stays NaN and does not count as a test.
     """
+    from scipy import stats
+
     p = np.asarray(p, dtype=float)
     q = np.full(p.shape, np.nan)
     tested = np.isfinite(p)
@@ -241,6 +249,8 @@ def benjamini_hochberg(p: ArrayLike) -> Array:
 
 def proportion(successes: int, trials: int, confidence: float = 0.95) -> Estimate:
     """A share of trials with its exact (Clopper-Pearson) interval; fewer than 5 trials: no interval."""
+    from scipy import stats
+
     if trials < MINIMUM:
         return Estimate(successes / trials if trials else float("nan"), float("nan"), float("nan"), trials)
     interval = stats.binomtest(successes, trials).proportion_ci(confidence)

@@ -9,7 +9,8 @@ import torch
 from tiny_models import articles_table, newswire_rows, training_settings
 
 from rewire.checkpoints import finetuning
-from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name, finetune, train_until
+from rewire.checkpoints.finetuning import SummaryExamples, finetune, train_until
+from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.steps import write_step
 from rewire.checkpoints.token_mean_trainer import IGNORED
 from rewire.errors import InputError

@@ -180,7 +180,7 @@ KILLS = [
     (adapters, "save_adapter", 0),  # before the first best is kept
     (adapters, "save_adapter", 1),
     (adapters, "drop_before", 0),  # saved, nothing dropped yet
-    (training._TokenMeanTrainer, "compute_loss", 5),  # between two saves
+    (training.TokenMeanTrainer, "compute_loss", 5),  # between two saves
     (adapters, "outcome", 0),  # training is over, nothing is written
     (adapters, "write_table", 0),  # half of the folder is written
 ]
@@ -223,7 +223,7 @@ def test_a_run_that_stopped_early_and_was_killed_takes_no_further_step(
         run(tiny_model_folder, data, tmp_path / "killed", strategy, **changes)
     monkeypatch.undo()
     kill_after(
-        monkeypatch, training._TokenMeanTrainer, "compute_loss", 0
+        monkeypatch, training.TokenMeanTrainer, "compute_loss", 0
     )  # its last checkpoint says it is over
     again = run(tiny_model_folder, data, tmp_path / "killed", strategy, **changes)
     assert contents(again) == contents(expected)
@@ -234,7 +234,7 @@ def test_other_kinds_of_run_resume_too(
     tiny_model_folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
     expected = run(tiny_model_folder, data, tmp_path / "whole", strategy)
-    kill_after(monkeypatch, training._TokenMeanTrainer, "compute_loss", 5)
+    kill_after(monkeypatch, training.TokenMeanTrainer, "compute_loss", 5)
     with pytest.raises(Killed):
         run(tiny_model_folder, data, tmp_path / "killed", strategy)
     monkeypatch.undo()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from rewire import prompts
+from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.save import copy_folder, save_checkpoint
 from rewire.checkpoints.token_mean_trainer import IGNORED, Example
 from rewire.checkpoints.training import Milestones, discard, evenly_spaced, train, write_training_table
@@ -18,11 +19,6 @@ from rewire.tables import read_table
 
 VALIDATIONS = 10  # during a fine-tuning
 SPARE = 32  # tokens for the separator, eos and the space before a summary: more than they take
-
-
-def checkpoint_name(step: int) -> str:
-    """``step-000100`` for step 100."""
-    return f"step-{step:06d}"
 
 
 class SummaryExamples(Sequence[Example]):

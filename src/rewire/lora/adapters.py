@@ -9,7 +9,8 @@ from typing import Any
 
 from transformers import set_seed
 
-from rewire.checkpoints.finetuning import SummaryExamples, checkpoint_name
+from rewire.checkpoints.finetuning import SummaryExamples
+from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.stopping import best_step
 from rewire.checkpoints.training import EarlyStopping, Milestones, discard, train, write_training_table

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rewire.checkpoints.finetuning import checkpoint_name
+from rewire.checkpoints.names import checkpoint_name
 from rewire.evolution.changes import change_rows, circuit_rows, layer_rows
 from rewire.evolution.hypothesis import columns, judged, known_cases
 from rewire.evolution.trajectory import Trajectory, read_trajectory

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rewire.checkpoints.finetuning import checkpoint_name
+from rewire.checkpoints.names import checkpoint_name
 from rewire.circuits.scores_file import read_scored_circuit
 from rewire.errors import InputError
 from rewire.evolution.changes import measures

@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 from transformers import set_seed
 
-from rewire.checkpoints.finetuning import VALIDATIONS, checkpoint_name
+from rewire.checkpoints.finetuning import VALIDATIONS
+from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.save import copy_folder, save_checkpoint
 from rewire.checkpoints.token_mean_trainer import IGNORED, Example
 from rewire.checkpoints.training import SCHEMA, Milestones, discard, evenly_spaced, train
