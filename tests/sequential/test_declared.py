@@ -22,7 +22,7 @@ def test_every_ordered_pair_is_a_run_and_every_task_is_trained_once():
 
 def test_a_variant_may_have_its_own_pairs():
     variants = {
-        "kept": {"adapters": "continued"},
+        "kept": {"adapters": "continued", "pairs": None},
         "prior": {"adapters": "merged", "pairs": [["max", "add"]]},
     }
     found = runs(section(variants=variants, alone=["sub"], multi=[["add", "max"]]))

@@ -14,8 +14,13 @@ from pathlib import Path
 
 # the script that a job runs -> what is killed with it; every other job is a table or a figure
 KINDS = {
-    **dict.fromkeys(("pretrain", "finetune", "lora_tune", "lora_adapter"), "training"),
-    **dict.fromkeys(("circuit_scores", "robustness"), "attribution"),
+    **dict.fromkeys(
+        ("pretrain", "finetune", "lora_tune", "lora_adapter", "sequential_base", "sequential_train"),
+        "training",
+    ),
+    **dict.fromkeys(
+        ("circuit_scores", "robustness", "sequential_measures", "sequential_second"), "attribution"
+    ),
     "summaries": "generation",
 }
 # seconds after a job's start within which it is killed: starting takes some, and the smoke run's jobs are short

@@ -1,5 +1,6 @@
 """Rebuilds exactly what changed: the precise jobs that a dry run plans on the finished smoke run after each change."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -274,3 +275,20 @@ def test_a_clone_elsewhere_with_the_results_copied_in_has_nothing_to_do(clone):
     for file in [*clone.folder.glob("src/**/*.py"), *clone.folder.glob("workflow/**/*.*")]:
         file.touch()
     assert clone.planned() == {}
+
+
+def test_the_model_under_a_local_adapter_is_an_input(make_copy):
+    copy = make_copy("adapter")
+    for name, file, content in (
+        ("under", "config.json", {}),
+        ("mine", "adapter_config.json", {"base_model_name_or_path": "under"}),
+    ):
+        (copy.folder / name).mkdir()
+        (copy.folder / name / file).write_text(json.dumps(content))
+    target = "results/checkpoints/adapted/newswire/base"
+    preset = copy.preset({"models.adapted": {"source": "local", "path": "mine"}})
+    (copy.folder / target).mkdir(parents=True)
+    copy.record(target, preset=preset)
+    assert copy.planned(target, preset=preset) == {}
+    (copy.folder / "under/model.safetensors").touch()
+    assert copy.planned(target, preset=preset) == {"copy_base": 1}

@@ -269,8 +269,16 @@ def of_checkpoints(pattern, which=checkpoints):
 
 
 def files_in(*folders):
-    """The files of local folders (environment variables filled in), as inputs; nothing for a Hub id."""
+    """The files of local folders (environment variables filled in), as inputs; nothing for a Hub id.
+
+    Of an adapter also those of the model, or the adapter, that it is on.
+    """
     paths = [Path(os.path.expandvars(folder)) for folder in folders if folder]
+    for path in paths:  # grows on the way
+        named = read_json(path / "adapter_config.json").get("base_model_name_or_path")
+        below = Path(os.path.expandvars(named)) if isinstance(named, str) else path
+        if below not in paths:
+            paths.append(below)
     return sorted(
         str(file) for path in paths for file in path.glob("*") if file.is_file()
     )

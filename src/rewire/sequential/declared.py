@@ -82,8 +82,9 @@ def run_of(kind: str, tasks: Sequence[str], variant: str | None = None) -> Run:
 
 
 def pairs_of(settings: Mapping[str, Any], variant: str) -> list[tuple[str, str]]:
-    """The ordered pairs of tasks that a variant is run on: its own, else the section's; ``all``: every one."""
-    chosen = settings["variants"][variant].get("pairs", settings["pairs"])
+    """The ordered pairs of tasks that a variant is run on: its own, else (or if they are None) the section's; ``all``: every one."""
+    own = settings["variants"][variant].get("pairs")
+    chosen = settings["pairs"] if own is None else own
     if chosen == ALL:
         return list(permutations(settings["tasks"], 2))
     return [(first, second) for first, second in chosen]
@@ -150,7 +151,7 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     if late := [step for step in settings["steps"] if step >= last]:
         return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
     for name, declared in settings["variants"].items():
-        if found := wrong_pair(declared.get("pairs", ALL), tasks):
+        if found := wrong_pair(declared.get("pairs") or ALL, tasks):
             return f"sequential.variants.{name}.pairs: {found}"
         if found := contradiction(declared, settings):
             return f"sequential.variants.{name}.{found}"
