@@ -10,6 +10,7 @@ import rewire
 from rewire.figures import (
     areas,
     criteria,
+    critical_layers,
     cross_model,
     curves,
     edge_centric,
@@ -35,6 +36,7 @@ MODULES = (
     "pairs",
     "layers",
     "heads",
+    "critical_layers",
     "neurons",
     "trajectories",
     "three_way",
@@ -109,6 +111,7 @@ def test_checkpoint_colours_are_distinct_and_the_last_is_the_darkest(n):
         (evolution_layers.CIRCUITS, "evolution/changes.py", "SCHEMA"),
         (evolution_layers.LAYERS, "evolution/changes.py", "LAYERS"),
         (edge_centric.COLUMNS, "evolution/hypothesis.py", "SCHEMA"),
+        (critical_layers.COLUMNS, "lora/criticality.py", "SCHEMA"),
         (strategies.COLUMNS, "lora/bakeoff.py", "SCHEMA"),
         (probe_tables.SUMMARY, "probes/summary.py", "SCHEMA"),
         (probe_pairings.PAIRINGS, "probes/pairings.py", "SCHEMA"),

@@ -19,7 +19,7 @@ COUNTS = {
     "judge_claims": 1,
 }  # fmt: skip
 FIGURES = (
-    "training pairs layers heads neurons trajectories three_way faithfulness areas criteria evolution "
+    "training pairs layers heads critical_layers neurons trajectories three_way faithfulness areas criteria evolution "
     "evolution_layers edge_centric circuit_evolution robustness circuit bakeoff bakeoff_losses bakeoff_parameters "
     "bakeoff_circuits claims"
 )

@@ -12,6 +12,7 @@ FIGURES = (
     "pairs",
     "layers",
     "heads",
+    "critical_layers",
     "neurons",
     "trajectories",
     "three_way",

@@ -118,7 +118,7 @@ def test_the_report_is_made_and_shown_without_a_network(smoke, tmp_path):
     html = (tmp_path / "report.html").read_text(encoding="utf-8")
     figures = sorted(path.relative_to(smoke.folder) for path in smoke.folder.glob("results/figures/**/*.png"))
     drawn = [path for path in figures if not re.search("/probes/|sequential", str(path))]  # of `all`
-    assert len(drawn) == 21 and [path for path in drawn if str(path) not in html] == []
+    assert len(drawn) == 22 and [path for path in drawn if str(path) not in html] == []
     assert len(set(re.findall(r"data:image/png;[^,]*base64,[\w+/=]{1000,}", html))) == len(drawn)
     fetched = re.findall(
         r"""<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)\s*=\s*["']?(?:https?:)?//[^"'>\s]+""", html

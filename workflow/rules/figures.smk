@@ -11,6 +11,7 @@ FIGURES = [
     "pairs",
     "layers",
     "heads",
+    "critical_layers",
     "neurons",
     "trajectories",
     "faithfulness",
@@ -108,6 +109,27 @@ rule draw_heads:
         checkpoint=lambda wildcards: last(wildcards.model),
     script:
         "../scripts/figure_heads.py"
+
+
+rule draw_critical_layers:
+    """Which layers changed most, by the differential analysis and by the circuit."""
+    input:
+        criticality=f"{LORA}/criticality.parquet",
+    output:
+        **reported("critical_layers", "Differential"),
+    log:
+        "logs/figures/{model}/{dataset}/critical_layers.log",
+    conda:
+        "../../envs/rewire.yaml"
+    threads: 1
+    resources:
+        **on_tables(),
+    params:
+        code=code("figure_critical_layers.py"),
+        title=title,
+        checkpoint=lambda wildcards: last(wildcards.model),
+    script:
+        "../scripts/figure_critical_layers.py"
 
 
 rule draw_neurons:
