@@ -95,9 +95,9 @@ def head_map(axes: Axes, rows: pd.DataFrame) -> None:
         cbar_kws={"label": "mean |change of an edge's score|"},
         **OWN_TICKS,
     )
-    step, tall = 1 + grid.shape[1] // 16, 1 + grid.shape[0] // 16
-    axes.set_xticks(np.arange(0, grid.shape[1], step) + 0.5, range(0, grid.shape[1], step), rotation=0)
-    axes.set_yticks(np.arange(0, grid.shape[0], tall) + 0.5, range(0, grid.shape[0], tall), rotation=0)
+    for axis, size in ((axes.xaxis, grid.shape[1]), (axes.yaxis, grid.shape[0])):
+        ticks = range(0, size, 1 + size // 16)
+        axis.set_ticks([tick + 0.5 for tick in ticks], labels=[str(tick) for tick in ticks])
     axes.set_xlabel("head")
     axes.set_ylabel("layer")
     axes.invert_yaxis()  # layer 0 at the bottom, as in the other panels
