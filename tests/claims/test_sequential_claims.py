@@ -123,14 +123,17 @@ def test_changes_are_means_over_tasks_learned_alone(tables, learned):
     given = learned() | {
         "changes": tables("changes", change_rows((0.5, 0.3, 0.2), (0.25, 0.15, 0.1)), CHANGES)
     }
-    assert measured(given, "first_edge_change").value == pytest.approx(0.52)
-    assert measured(given, "first_node_change").value == pytest.approx(0.27)
+    assert measured(given, "edge_change_1").value == pytest.approx(0.52)
+    assert measured(given, "node_change_1").value == pytest.approx(0.27)
+    assert measured(given, "edge_change_3").value == pytest.approx(0.22)
+    assert measured(given, "node_change_2").value == pytest.approx(0.17)
+    assert measured(given, "edge_change_4") is None  # there are three checkpoints
     falls = measured(given, "edge_change_falls")
     assert (falls.value, falls.n) == (pytest.approx(0.3), len(TASKS))
     some = given | learned("min", "add_sub")  # tasks 3 and 4, and there is less to know the interval by
-    assert measured(some, "first_edge_change").value == pytest.approx(0.51)
-    assert (measured(some, "edge_change_falls").n, measured(some, "first_node_change").n) == (3, 3)
-    for name in ("first_edge_change", "edge_change_falls"):
+    assert measured(some, "edge_change_1").value == pytest.approx(0.51)
+    assert (measured(some, "edge_change_falls").n, measured(some, "node_change_1").n) == (3, 3)
+    for name in ("edge_change_1", "edge_change_falls"):
         with pytest.raises(NotRun):
             measured(given | learned(*TASKS), name)
     single = learned() | {"changes": tables("changes", change_rows((0.5,), (0.25,)), CHANGES)}
@@ -204,7 +207,7 @@ def test_a_test_that_rejects_one_model_and_itself_judges_no_task(tables, learned
 def test_a_run_without_single_runs_has_no_change(tables, learned):
     rows = [row for row in change_rows((0.5,), (0.2,)) if row["kind"] == "multi"]
     with pytest.raises(NotRun):
-        measured(learned() | {"changes": tables("changes", rows, CHANGES)}, "first_edge_change")
+        measured(learned() | {"changes": tables("changes", rows, CHANGES)}, "edge_change_1")
 
 
 @pytest.mark.parametrize("other", ["outside", "random"])
@@ -278,7 +281,10 @@ def test_add_sub_and_unions_are_read_where_they_are(tables, learned):
         | {"kl_percentage_low": value - 1, "kl_percentage_high": value + 1}
         for fraction, value in ((0.001, 40.0), (0.05, 94.0))
     ]
-    given = {"curve": tables("curve", rows, CURVE)}
+    given = learned() | {"curve": tables("curve", rows, CURVE)}
+    found = measured(given | learned("add_sub"), "add_sub_kl_percentage_at_5")
+    assert found.value == 94 and np.isnan([found.low, found.high]).all()
+    given |= learned()
     found = measured(given, "add_sub_kl_percentage_at_5")
     assert (found.value, found.low, found.high, found.n) == (94, 93, 95, 60)
     assert measured(given, "add_sub_kl_percentage_at_0.1").value == 40
@@ -340,6 +346,20 @@ def test_every_published_size_of_add_sub_is_run_and_claimed_beside_even_steps():
         assert low < value < high and at[fraction]["measure"] in MEASURES
     steps = [0, *preset["sequential"]["steps"], preset["sequential"]["training"]["steps"]]
     assert set(np.diff(steps)) == {45} and len(steps) == 7  # six changes are published
+
+
+def test_every_published_change_is_claimed():
+    """From one checkpoint to the next, edges and nodes."""
+    published = {
+        "edge": [0.504, 0.278, 0.182, 0.125, 0.117, 0.073],
+        "node": [0.222, 0.141, 0.077, 0.062, 0.052, 0.040],
+    }
+    for kind, values in published.items():
+        for number, value in enumerate(values, start=1):
+            claim = SEQUENTIAL[f"pythia-{kind}-change-{number}"]
+            low, high = claim["rule"]["between"]
+            assert float(claim["published"]) == value and low < value < high
+            assert claim["measure"] == f"{kind}_change_{number}" and claim["measure"] in MEASURES
 
 
 def test_claims_about_pythia_are_not_run_without_it_and_none_without_its_tables():

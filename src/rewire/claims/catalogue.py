@@ -26,11 +26,11 @@ from rewire.claims.frames import Tables
 from rewire.claims.probes import NONE, leading_among, leading_layer, more_by, neurons_among, probability
 from rewire.claims.sequential import (
     add_sub_at,
+    change_at,
     change_falls,
     combined,
     edge_centric_over_tasks,
     edges_beyond_nodes_over_tasks,
-    first_change,
     inside_minus,
     regression,
 )
@@ -94,8 +94,11 @@ MEASURES: dict[str, tuple[Callable[[Tables], Estimate | None], str]] = {
     "forgetting_overlap_logistic_r2": (regression("logistic", "r2"), "R²"),
     "inside_minus_outside": (inside_minus("outside"), "share of accuracy"),
     "inside_minus_random": (inside_minus("random"), "share of accuracy"),
-    "first_edge_change": (first_change("edge"), TURNOVER),
-    "first_node_change": (first_change("node"), TURNOVER),
+    **{
+        f"{kind}_change_{number}": (change_at(kind, number), TURNOVER)
+        for kind in ("edge", "node")
+        for number in range(1, 7)
+    },
     "edge_change_falls": (change_falls, TURNOVER),
     "edges_beyond_nodes_over_tasks": (edges_beyond_nodes_over_tasks, "1 - Jaccard"),
     **{

@@ -73,9 +73,17 @@ def over_tasks(values: Any) -> Estimate | None:
     return statistics.mean(known) if len(known) else None
 
 
-def first_change(kind: str) -> Measure:
-    """Change from the base to the first checkpoint, mean over tasks."""
-    return lambda tables: over_tasks(turnover(tables, kind)[:, 0])
+def change_at(kind: str, number: int) -> Measure:
+    """Change to the checkpoint ``number`` (1: the first, from the base) from the one before it, mean over tasks.
+
+    None where there are fewer checkpoints.
+    """
+
+    def measure(tables: Tables) -> Estimate | None:
+        found = turnover(tables, kind)
+        return over_tasks(found[:, number - 1]) if found.shape[1] >= number else None
+
+    return measure
 
 
 def change_falls(tables: Tables) -> Estimate | None:
@@ -109,12 +117,15 @@ def edge_centric_over_tasks(tables: Tables) -> str:
 
 
 def add_sub_at(fraction: float) -> Measure:
-    """kl_percentage of AddSub's circuit of that share of all edges."""
+    """kl_percentage of AddSub's circuit of that share of all edges. No interval unless AddSub was learned."""
 
     def measure(tables: Tables) -> Estimate | None:
         table = frame(tables, "curve")
         rows = table[np.isclose(table["fraction"], fraction)]
-        return estimate_of(rows.iloc[0], "kl_percentage") if len(rows) else None
+        if not len(rows):
+            return None
+        found = estimate_of(rows.iloc[0], "kl_percentage")
+        return found if "add_sub" in learned_runs(tables) else replace(found, low=math.nan, high=math.nan)
 
     return measure
 
