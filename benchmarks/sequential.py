@@ -76,7 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--logs", type=Path, default=Path("logs"))
     parser.add_argument("--model", default="calculator")
-    parser.add_argument("--variant", default="kept")
+    parser.add_argument("--variant", default="tenth")
     options = parser.parse_args()
     logs = options.logs / "sequential" / options.model
     tasks, pairs = costs(logs, options.variant)

@@ -313,6 +313,40 @@ def test_what_a_failed_part_had_added_up_is_dropped(tmp_path: Path) -> None:
     assert tried == [4, 2, 2, *[1] * 4 * 3]
 
 
+def test_a_last_batch_of_one_example_that_does_not_fit_is_an_error_too(tmp_path: Path) -> None:
+    """Of nine examples in batches of eight the ninth alone is longer than memory holds."""
+    model = tiny_model(tiny_tokenizer())
+
+    def check(module: Any, arguments: Any, options: Any) -> None:
+        if module.training and len(options["input_ids"]) == 1:
+            raise RuntimeError(CPU)
+
+    model.register_forward_pre_hook(check, with_kwargs=True)
+    examples = [Example([1, 2, 3], [1, 2, 3])] * 9
+    settings = training_settings(batch_size=8, steps=4)
+    with pytest.raises(InputError, match=r"^training: one example alone does not fit in memory$"):
+        train(model, examples, [], settings, tmp_path / "work", Milestones(), lambda *_: None, 0)
+
+
+def test_what_a_failed_attempt_drew_is_drawn_again(tmp_path: Path) -> None:
+    """A resumed run fails once more than one that was not killed: dropout draws the same units in both."""
+    weights = []
+    for drawn in (0, 1000):
+        model = tiny_model(tiny_tokenizer(), dropout=0.5)
+
+        def check(module: Any, arguments: Any, options: Any, drawn: int = drawn) -> None:
+            if module.training and len(options["input_ids"]) > 4:
+                torch.rand(drawn)
+                raise RuntimeError(CPU)
+
+        model.register_forward_pre_hook(check, with_kwargs=True)
+        settings = training_settings(batch_size=8, steps=2)
+        examples = [Example([1, 2, 3, i], [1, 2, 3, i]) for i in range(8)]
+        train(model, examples, [], settings, tmp_path / str(drawn), Milestones(), lambda *_: None, 0)
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.equal(*weights)
+
+
 def test_an_example_that_no_training_step_fits_is_an_error_in_one_line(tmp_path: Path) -> None:
     model = tiny_model(tiny_tokenizer())
     cramp_mode(model, True, 0)

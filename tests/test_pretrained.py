@@ -344,6 +344,27 @@ def test_an_adapter_of_the_hub_in_a_pickle_is_refused(monkeypatch, tiny_model_fo
     assert asked == [("nobody/adapter", "adapter_model.safetensors")]
 
 
+@pytest.mark.parametrize(
+    "load", ["load_transformer('me/adapter')", "load_transformer('me/base', 'me/adapter')"]
+)
+def test_an_adapter_in_the_cache_is_read_from_safetensors_alone(
+    tmp_path: Path, folder: Path, load: str
+) -> None:
+    """Under its own name, or on a base model: a pickle beside its config is no reason to unpickle it."""
+    from safetensors.torch import load_file
+
+    adapter = tmp_path / "adapter"
+    lora(folder, adapter, Path("me/base"))
+    cached(tmp_path, "me/base", folder)
+    kept = cached(tmp_path, "me/adapter", adapter)
+    assert offline(tmp_path, load).returncode == 0
+    torch.save(load_file(kept / "adapter_model.safetensors"), kept / "adapter_model.bin")
+    (kept / "adapter_model.safetensors").unlink()
+    done = offline(tmp_path, load)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and "InputError" in last and "me/adapter" in last
+
+
 def test_an_adapter_that_the_hub_does_not_hand_out_is_named(monkeypatch, tiny_model_folder: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert "adapter 'nobody/adapter': not a directory, not in the local Hub cache" in refused(

@@ -91,6 +91,8 @@ def read_transformer(source: str, dtype: Any, allow_pickle: bool) -> Any:
     from transformers import AutoModelForCausalLM
 
     check_weights(Path(source), allow_pickle)
+    if not allow_pickle:
+        check_adapter(source)
     options: dict[str, Any] = {"use_safetensors": None if allow_pickle else True}
     if dtype is not None:
         options["dtype"] = dtype
@@ -127,6 +129,16 @@ def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
         if not allow_pickle and not holds_safetensors(adapter):
             raise InputError(f"{adapter}: no {ADAPTER_WEIGHTS} (a pickle can run code and is refused)")
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+
+
+def check_adapter(source: str) -> None:
+    """InputError for a Hub id that is an adapter with its weights in a pickle: transformers would take that too."""
+    from transformers.utils.peft_utils import find_adapter_config_file
+
+    with explaining(source, "model"):
+        is_adapter = find_adapter_config_file(source) is not None
+        if is_adapter and not holds_safetensors(source):
+            raise InputError(f"{source}: no {ADAPTER_WEIGHTS} (a pickle can run code and is refused)")
 
 
 def holds_safetensors(adapter: str) -> bool:

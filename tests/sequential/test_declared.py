@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis.strategies as st
+import numpy as np
 import pytest
+from hypothesis import given
 from sequential.worlds import section
 
 from rewire.sequential.declared import masked, problem, run_of, runs
@@ -33,6 +36,19 @@ def test_a_variant_may_have_its_own_pairs():
     assert (found["add+max"].first, found["add+max"].trained) == (None, ["add", "max"])
     for run in found.values():
         assert run_of(run.kind, run.tasks, run.variant) == run
+
+
+@given(st.integers(2, 6), st.integers(1, 40))
+def test_a_number_of_pairs_is_so_many_of_the_sections_at_equal_distances(tasks, number):
+    names = [f"t{i}" for i in range(tasks)]
+    variants = {"every": {"adapters": "continued"}, "some": {"adapters": "continued", "pairs": number}}
+    found = runs(section(tasks=names, variants=variants))
+    every, some = ([run.tasks for run in found.values() if run.variant == name] for name in variants)
+    places = [every.index(pair) for pair in some]
+    assert len(places) == min(number, len(every)) and places == sorted(set(places)) and places[0] == 0
+    assert max(np.diff([*places, len(every)])) - min(np.diff([*places, len(every)])) <= 1
+    two = runs(section(tasks=names, variants=variants, pairs=[["t0", "t1"]]))
+    assert {run.tasks for run in two.values() if run.variant == "some"} == {("t0", "t1")}
 
 
 def test_sides_of_a_circuit_are_set_beside_what_is_trained_at_their_rate():

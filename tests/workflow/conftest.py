@@ -48,11 +48,11 @@ class Copy:
             else:
                 shutil.copy2(source, folder / part)
 
-    def snakemake(self, *arguments: str, preset: str | None = SMOKE, **environment: str):
+    def snakemake(self, *arguments: str, preset: str | None = SMOKE, cores: int = 2, **environment: str):
         """Run Snakemake here; returns the finished process, its output as text."""
         chosen = ["--configfile", preset] if preset else []
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, "--cores", "2", *chosen],
+            [sys.executable, "-m", "snakemake", *arguments, "--cores", str(cores), *chosen],
             cwd=self.folder,
             env=os.environ | {"HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"} | environment,
             capture_output=True,

@@ -32,7 +32,7 @@ def test_presets_build_the_graph_of_their_probes(copy, preset, tmp_path):
 
 @pytest.mark.parametrize(
     "preset, second",
-    [(None, 24 + 2 + 3 * 2), ("smoke", 2 + 1 + 2), ("pythia-sequential", 56 + 1 + 3 * 2)],
+    [(None, 4 + 12 + 2 + 3 * 2), ("smoke", 2 + 1 + 2), ("pythia-sequential", 56 + 1 + 3 * 2)],
 )
 def test_presets_build_the_graph_of_their_tasks(copy, preset, second, tmp_path):
     output = " ".join(build(copy, preset, tmp_path, "sequential").split())
@@ -68,7 +68,7 @@ MISTAKES = {
     "study's dataset": (study(datasets=["cnn"]), ["probes.studies.seen-name.datasets", "'cnn'", "newswire"]),
     "study's checkpoint": (
         study(checkpoints=["step-000011"]),
-        ["probes.studies.seen-name.checkpoints", "'step-000011'", "step-000010", "final", "last"],
+        ["probes.studies.seen-name.checkpoints", "'step-000011'", "step-000050", "final", "last"],
     ),
     "study's layer": (study(layers=[0, 4]), ["probes.studies.seen-name.layers", "4", "small has 4"]),
     "study without a file": (

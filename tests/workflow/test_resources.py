@@ -119,7 +119,7 @@ def test_what_runs_a_model_asks_for_a_gpu_and_nothing_else_does(make_copy, tmp_p
     for rule, text in OVERVIEW.findall(output):
         if number := re.search(r"\bgpu=(\d)", text):
             asked[number[1]].add(rule)
-    assert asked["1"] == (TRAINING_ON_GPU | READING_ON_GPU) - {"keep_step"}  # of `finetune`'s own making here
+    assert asked["1"] == TRAINING_ON_GPU | READING_ON_GPU
     assert not asked["0"] & asked["1"] and len(asked["0"]) > 30
 
 
@@ -131,7 +131,7 @@ def test_threads_grow_with_the_model(make_copy):
         size = {"models": {"small": {"architecture": {"n_layer": 6, "n_head": 6, "n_embd": width}}}}
         (copy.folder / "config" / "size.yaml").write_text(yaml.safe_dump(size))
         presets = [SMOKE, "config/size.yaml"]
-        done = copy.snakemake(target, "--dry-run", "--cores", "8", "--configfile", *presets, preset=None)
+        done = copy.snakemake(target, "--dry-run", "--configfile", *presets, preset=None, cores=8)
         assert done.returncode == 0, done.stderr[-2000:]
         threads = {
             rule: found[1]

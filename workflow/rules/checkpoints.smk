@@ -2,10 +2,6 @@
 
 CELL = "results/checkpoints/{model}/{dataset}"
 FOLDER = f"{CELL}/{{checkpoint}}"
-# what sequential fine-tuning reads as a task
-READ_AS_TASK = {(config["sequential"].get("articles") or {}).get("dataset")} & set(
-    DATASETS
-)
 KEPT = f"{CELL}/.kept"  # where the fine-tuning puts checkpoints on the way aside
 
 
@@ -153,6 +149,18 @@ rule trained:
         each_checkpoint(FOLDER),
 
 
+def articles_as_task():
+    """The dataset that sequential fine-tuning reads as a task, if it does."""
+    settings = config["sequential"]
+    tasks = {*settings["tasks"], *settings["alone"]} if settings["models"] else set()
+    named = (
+        {settings["articles"]["dataset"]}
+        if "summarization" in tasks and "articles" in settings
+        else set()
+    )
+    return named & set(DATASETS)
+
+
 rule downloads:
     """Target: what the Hub holds, fetched before a run without a network."""
     input:
@@ -169,7 +177,7 @@ rule downloads:
         ],
         [
             f"results/articles/{d}/{split}.parquet"
-            for d in sorted({d for _, d in RUNS} | READ_AS_TASK)
+            for d in sorted({d for _, d in RUNS} | articles_as_task())
             if DATASETS[d]["source"] == "hub"
             for split in SPLITS
         ],

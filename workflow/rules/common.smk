@@ -273,10 +273,12 @@ def files_in(*folders):
 
     Of an adapter also those of the model, or the adapter, that it is on.
     """
-    paths = [Path(os.path.expandvars(folder)) for folder in folders if folder]
+    paths = [Path(os.path.expandvars(f)).expanduser() for f in folders if f]
     for path in paths:  # grows on the way
         named = read_json(path / "adapter_config.json").get("base_model_name_or_path")
-        below = Path(os.path.expandvars(named)) if isinstance(named, str) else path
+        below = path
+        if isinstance(named, str) and named:
+            below = Path(os.path.expandvars(named)).expanduser()
         if below not in paths:
             paths.append(below)
     return sorted(

@@ -47,7 +47,7 @@ class TokenMeanTrainer(Trainer):
     """A Trainer whose losses are means over target tokens, whatever the batch size.
 
     Logits are computed only from the first target of a batch on: articles are read, not predicted. A batch that does not
-    fit in memory is run in parts, whose gradients add up to the same.
+    fit in memory is run in parts, whose gradients add up to the same (dropout draws other units).
     """
 
     def __init__(self, held_out: Sequence[Example], **kwargs: Any) -> None:
@@ -78,11 +78,14 @@ class TokenMeanTrainer(Trainer):
             ]
             return torch.stack(losses).sum()
 
+        random = random_states()
         while (done := attempt(step, rows)) is None:
             model.zero_grad(set_to_none=True)  # what the parts before the one that failed had added up
-            if self.part == 1:
+            restore(random)
+            tried = min(self.part, len(rows))
+            if tried == 1:
                 raise InputError("training: one example alone does not fit in memory")
-            self.part = min(self.part, len(rows)) // 2
+            self.part = tried // 2
             log.warning("training: the batch does not fit in memory, going on with %d at once", self.part)
         return done[0]
 
@@ -118,6 +121,18 @@ class TokenMeanTrainer(Trainer):
         inputs = {name: value.to(self.args.device) for name, value in inputs.items()}
         loss, targets = target_loss(self.model, inputs, self.window)
         return float(loss), int(targets)
+
+
+def random_states() -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """What dropout draws from next, on the CPU and on every GPU."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+
+
+def restore(states: tuple[torch.Tensor, list[torch.Tensor]]) -> None:
+    """Draw again what was drawn since ``random_states``: a resumed run fails at the same place before it goes on."""
+    torch.set_rng_state(states[0])
+    if states[1]:
+        torch.cuda.set_rng_state_all(states[1])
 
 
 def keeps_logits(model: Any) -> bool:

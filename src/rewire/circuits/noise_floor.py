@@ -97,7 +97,7 @@ def resampled_together(
     """
     n = len(next(iter(scores.values())))
     weights = torch.from_numpy(statistics.bootstrap_weights(n, 2 * resamples, seed)).float()
-    rows = max(1, BLOCK // graph.mask.numel() // len(scores))
+    rows = max(1, BLOCK // graph.mask.numel() // max(1, len(scores) // 8))
     found: dict[Any, list[dict[str, Tensor]]] = {}
     for start in range(0, resamples, rows):
         first, second = weights[:resamples][start : start + rows], weights[resamples:][start : start + rows]

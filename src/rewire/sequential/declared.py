@@ -82,12 +82,17 @@ def run_of(kind: str, tasks: Sequence[str], variant: str | None = None) -> Run:
 
 
 def pairs_of(settings: Mapping[str, Any], variant: str) -> list[tuple[str, str]]:
-    """The ordered pairs of tasks that a variant is run on: its own, else (or if they are None) the section's; ``all``: every one."""
+    """The ordered pairs of tasks that a variant is run on: its own, else (or if they are None) the section's; ``all``: every one.
+
+    A number: so many of the section's, at equal distances in their list.
+    """
     own = settings["variants"][variant].get("pairs")
-    chosen = settings["pairs"] if own is None else own
-    if chosen == ALL:
-        return list(permutations(settings["tasks"], 2))
-    return [(first, second) for first, second in chosen]
+    whole = settings["pairs"] if own is None or isinstance(own, int) else own
+    every = list(permutations(settings["tasks"], 2))
+    pairs = every if whole == ALL else [(first, second) for first, second in whole]
+    if isinstance(own, int) and own < len(pairs):
+        return [pairs[i * len(pairs) // own] for i in range(own)]
+    return pairs
 
 
 def every_task(settings: Mapping[str, Any]) -> list[str]:
@@ -151,7 +156,7 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
     if late := [step for step in settings["steps"] if step >= last]:
         return f"sequential.steps: {max(late)} is not below sequential.training.steps ({last})"
     for name, declared in settings["variants"].items():
-        if found := wrong_pair(declared.get("pairs") or ALL, tasks):
+        if found := wrong_pair(declared.get("pairs"), tasks):
             return f"sequential.variants.{name}.pairs: {found}"
         if found := contradiction(declared, settings):
             return f"sequential.variants.{name}.{found}"
@@ -174,7 +179,7 @@ def wrong_thresholds(learned: Any, tasks: Sequence[str]) -> str | None:
 
 
 def wrong_pair(chosen: Any, tasks: Sequence[str]) -> str | None:
-    for first, second in [] if chosen == ALL else chosen:
+    for first, second in chosen if isinstance(chosen, list) else []:
         for task in (first, second):
             if task not in tasks:
                 return f"{task!r} is not one of sequential.tasks ({', '.join(tasks)})"
