@@ -119,7 +119,8 @@ def test_what_runs_a_model_asks_for_a_gpu_and_nothing_else_does(make_copy, tmp_p
     for rule, text in OVERVIEW.findall(output):
         if number := re.search(r"\bgpu=(\d)", text):
             asked[number[1]].add(rule)
-    assert asked["1"] == TRAINING_ON_GPU | READING_ON_GPU
+    # AddSub, whose circuit is grown, is no task of the smoke run
+    assert asked["1"] == (TRAINING_ON_GPU | READING_ON_GPU) - {"grow_circuit"}
     assert not asked["0"] & asked["1"] and len(asked["0"]) > 30
 
 
