@@ -458,7 +458,11 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "summarization": (
         {
             "models.reader": {"source": "local", "path": "results/checkpoints/small/newswire/base"},
-            "datasets.other": {"source": "newswire", "rows": {"train": 9, "validation": 9, "test": 9}},
+            "datasets.other": {
+                "source": "newswire",
+                "rows": {"train": 9, "validation": 9, "test": 9},
+                "seed": 0,
+            },
             "sequential.models": ["reader"],
             "sequential.tasks": ["summarization", "add"],
             "sequential.articles": {"dataset": "newswire", "corruption": "mask"},
