@@ -92,7 +92,7 @@ def read_transformer(source: str, dtype: Any, allow_pickle: bool) -> Any:
 
     check_weights(Path(source), allow_pickle)
     if not allow_pickle:
-        check_adapter(source)
+        check_hub_adapter(source)
     options: dict[str, Any] = {"use_safetensors": None if allow_pickle else True}
     if dtype is not None:
         options["dtype"] = dtype
@@ -126,29 +126,31 @@ def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
     from peft import PeftModel
 
     with explaining(adapter, "adapter"):
-        if not allow_pickle and not holds_safetensors(adapter):
-            raise InputError(f"{adapter}: no {ADAPTER_WEIGHTS} (a pickle can run code and is refused)")
+        if not allow_pickle:
+            check_safetensors(adapter)
         return PeftModel.from_pretrained(model, adapter).merge_and_unload()
 
 
-def check_adapter(source: str) -> None:
-    """InputError for a Hub id that is an adapter with its weights in a pickle: transformers would take that too."""
+def check_hub_adapter(source: str) -> None:
+    """As ``check_safetensors`` of a model's Hub id that is an adapter's: transformers would take a pickle there."""
     from transformers.utils.peft_utils import find_adapter_config_file
 
     with explaining(source, "model"):
-        is_adapter = find_adapter_config_file(source) is not None
-        if is_adapter and not holds_safetensors(source):
-            raise InputError(f"{source}: no {ADAPTER_WEIGHTS} (a pickle can run code and is refused)")
+        if find_adapter_config_file(source) is not None:
+            check_safetensors(source)
 
 
-def holds_safetensors(adapter: str) -> bool:
-    """Whether an adapter's folder, or its repository on the Hub, has its weights as safetensors. Fetches them."""
+def check_safetensors(adapter: str) -> None:
+    """InputError unless an adapter's folder, or its repository on the Hub, has its weights as safetensors. Fetches them."""
     if Path(adapter).is_dir():
-        return (Path(adapter) / ADAPTER_WEIGHTS).is_file()
-    try:
-        return bool(hf_hub_download(adapter, ADAPTER_WEIGHTS))
-    except RemoteEntryNotFoundError:
-        return False
+        there = Path(adapter, ADAPTER_WEIGHTS).is_file()
+    else:
+        try:
+            there = bool(hf_hub_download(adapter, ADAPTER_WEIGHTS))
+        except RemoteEntryNotFoundError:
+            there = False
+    if not there:
+        raise InputError(f"{adapter}: no {ADAPTER_WEIGHTS} (a pickle can run code and is refused)")
 
 
 def context_length(transformer: PreTrainedModel) -> int:

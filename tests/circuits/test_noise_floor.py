@@ -4,10 +4,11 @@ import torch
 from circuits.score_worlds import GRAPH, SIZE, effects, examples
 
 from rewire.circuits import controls, noise_floor
-from rewire.circuits.comparison import MEASURES, SETS, changes
+from rewire.circuits.comparison import MEASURES, SETS, changes, resampled_changes
 from rewire.circuits.ensembles import ensemble, packed, unpacked
 from rewire.circuits.noise_floor import centred, interval, other_examples, random_circuits, same_model
 from rewire.circuits.selection import Circuit
+from rewire.statistics import bootstrap_weights
 
 
 def circuits(*scores: torch.Tensor):
@@ -87,18 +88,24 @@ def test_random_circuits_are_those_of_the_size_and_layer_profile():
 
 @pytest.mark.parametrize("block", [10, 10**6])
 def test_samples_that_are_drawn_once_for_all_are_those_of_each_alone(block, monkeypatch):
-    """Of blocks of one row and of all rows."""
-    monkeypatch.setattr(noise_floor, "BLOCK", block)
+    """Of blocks of one row and of all rows, against each pair's and each model's own samples."""
     scores = {name: examples(effects(i), 12, i) for i, name in enumerate("abc")}
+    weights = bootstrap_weights(12, 80, 3)
+    own, another = weights[:40], weights[40:]
+    none = np.zeros_like(own)
     pairs = [("a", "b"), ("c", "a")]
+    monkeypatch.setattr(noise_floor, "BLOCK", block)
     found = noise_floor.resampled_together(scores, pairs, GRAPH, SIZE, 40, 3)
     assert list(found.changes) == pairs and list(found.floors) == list(scores)
     for before, after in pairs:
-        alone = other_examples(scores[before], scores[after], GRAPH, SIZE, 40, 3)
+        both = torch.cat([scores[before], scores[after]])
+        sides = np.hstack([own, none]), np.hstack([none, own])
+        alone = resampled_changes(both, *sides, GRAPH, SIZE)
         assert alone.keys() == found.changes[before, after].keys()
         for measure, drawn in alone.items():
             np.testing.assert_allclose(found.changes[before, after][measure], drawn, rtol=1e-5)
     for name, values in scores.items():
-        for measure, drawn in same_model(values, GRAPH, SIZE, 40, 3).items():
+        for measure, drawn in resampled_changes(values, own, another, GRAPH, SIZE).items():
             np.testing.assert_allclose(found.floors[name][measure], drawn, rtol=1e-5)
-    assert noise_floor.resampled_together(scores, pairs, GRAPH, SIZE, 40, 3, floors=False).floors == {}
+    without = noise_floor.resampled_together(scores, pairs, GRAPH, SIZE, 40, 3, floors=False)
+    assert without.floors == {} and list(without.changes) == pairs

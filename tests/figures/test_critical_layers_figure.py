@@ -60,6 +60,7 @@ def test_heads_are_a_map_with_layer_0_at_the_bottom(write):
     mesh = heads.collections[0]
     assert np.allclose(mesh.get_array(), [[0, 10], [1, 11], [2, 12]])
     assert heads.get_ylim() == (0, 3) and len(heads.texts) == 6
+    assert (mesh.norm.vmin, mesh.norm.vmax) == (0, 12)
     assert len(panels(write(heads=60))[3].texts) == 0  # too many for numbers
 
 

@@ -149,16 +149,13 @@ rule trained:
         each_checkpoint(FOLDER),
 
 
-def articles_as_task():
-    """The dataset that sequential fine-tuning reads as a task, if it does."""
-    settings = config["sequential"]
-    tasks = {*settings["tasks"], *settings["alone"]} if settings["models"] else set()
-    named = (
-        {settings["articles"]["dataset"]}
-        if "summarization" in tasks and "articles" in settings
-        else set()
-    )
-    return named & set(DATASETS)
+def datasets_of_the_hub(wildcards):
+    """Every split of what the Hub holds, of the runs and of what sequential fine-tuning reads as a task."""
+    named = {dataset for _, dataset in RUNS}
+    if SECTION["models"] and SUMMARIZATION in every_task(SECTION):
+        named.add(ARTICLES["dataset"])
+    held = sorted(name for name in named if DATASETS[name]["source"] == "hub")
+    return expand("results/articles/{name}/{split}.parquet", name=held, split=SPLITS)
 
 
 rule downloads:
@@ -175,9 +172,4 @@ rule downloads:
             for m in config["sequential"]["models"]
             if MODELS.get(m, {}).get("source") == "hub"
         ],
-        [
-            f"results/articles/{d}/{split}.parquet"
-            for d in sorted({d for _, d in RUNS} | articles_as_task())
-            if DATASETS[d]["source"] == "hub"
-            for split in SPLITS
-        ],
+        datasets_of_the_hub,

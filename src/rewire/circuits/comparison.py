@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -92,6 +92,11 @@ def resampled_changes(
         measure(*(ensemble(torch.from_numpy(w).float() @ examples, graph, size) for w in pair))
         for pair in ((before[i : i + rows], after[i : i + rows]) for i in range(0, len(before), rows))
     ]
+    return joined(parts)
+
+
+def joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Array]:
+    """One array a measure, [R], of what was measured block by block."""
     return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]}
 
 

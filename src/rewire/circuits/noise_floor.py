@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rewire import statistics
-from rewire.circuits.comparison import Measure, changes, resampled_changes, set_changes
+from rewire.circuits.comparison import Measure, changes, joined, set_changes
 from rewire.circuits.controls import random_like
 from rewire.circuits.ensembles import BLOCK, ensemble, packed, unpacked
 from rewire.circuits.graph import Graph
@@ -37,10 +37,11 @@ def other_examples(
 
     [resamples] each measure; both circuits are of the same sample.
     """
-    weights = statistics.bootstrap_weights(len(before), resamples, seed)
-    none = np.zeros_like(weights)
-    sides = np.hstack([weights, none]), np.hstack([none, weights])
-    return resampled_changes(torch.cat([before, after]), *sides, graph, size, measure)
+    names = "before", "after"
+    scores = dict(zip(names, (before, after), strict=True))
+    return resampled_together(
+        scores, [names], graph, size, resamples, seed, floors=False, measure=measure
+    ).changes[names]
 
 
 def centred(value: float, drawn: Array) -> Array:
@@ -70,8 +71,8 @@ def same_model(
     data sets of N examples do: what they share cancels. Two models measured on the same examples differ by less than
     this if they are alike, so to exceed this floor is more than to differ at all.
     """
-    weights = statistics.bootstrap_weights(len(examples), 2 * resamples, seed)
-    return resampled_changes(examples, weights[:resamples], weights[resamples:], graph, size, measure)
+    found = resampled_together({"model": examples}, [], graph, size, resamples, seed, measure=measure)
+    return found.floors["model"]
 
 
 class Resampled(NamedTuple):
@@ -89,6 +90,7 @@ def resampled_together(
     resamples: int,
     seed: int,
     floors: bool = True,
+    measure: Measure = changes,
 ) -> Resampled:
     """``other_examples`` of each of ``pairs`` and, if asked for, ``same_model`` of each model, all of one seed.
 
@@ -96,23 +98,20 @@ def resampled_together(
     model's circuit is found once a sample, whatever it is compared with. Memory does not grow with ``resamples``.
     """
     n = len(next(iter(scores.values())))
-    weights = torch.from_numpy(statistics.bootstrap_weights(n, 2 * resamples, seed)).float()
+    weights = torch.from_numpy(statistics.bootstrap_weights(n, (1 + floors) * resamples, seed)).float()
     rows = max(1, BLOCK // graph.mask.numel() // max(1, len(scores) // 8))
-    found: dict[Any, list[dict[str, Tensor]]] = {}
+    of_pairs: dict[tuple[str, str], list[dict[str, Tensor]]] = {pair: [] for pair in pairs}
+    of_models: dict[str, list[dict[str, Tensor]]] = {name: [] for name in (scores if floors else ())}
     for start in range(0, resamples, rows):
-        first, second = weights[:resamples][start : start + rows], weights[resamples:][start : start + rows]
+        first, second = (part[start : start + rows] for part in (weights[:resamples], weights[resamples:]))
         own = {name: ensemble(first @ values, graph, size) for name, values in scores.items()}
-        for before, after in pairs:
-            found.setdefault((before, after), []).append(changes(own[before], own[after]))
-        for name in scores if floors else ():
-            other = ensemble(second @ scores[name], graph, size)
-            found.setdefault(name, []).append(changes(own[name], other))
-    whole = {
-        key: {measure: torch.cat([part[measure] for part in parts]).numpy() for measure in parts[0]}
-        for key, parts in found.items()
-    }
+        for (before, after), parts in of_pairs.items():
+            parts.append(measure(own[before], own[after]))
+        for name, parts in of_models.items():
+            parts.append(measure(own[name], ensemble(second @ scores[name], graph, size)))
     return Resampled(
-        {pair: whole[pair] for pair in pairs}, {name: whole[name] for name in scores} if floors else {}
+        {pair: joined(parts) for pair, parts in of_pairs.items()},
+        {name: joined(parts) for name, parts in of_models.items()},
     )
 
 

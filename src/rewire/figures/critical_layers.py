@@ -6,24 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from rewire.figures.curves import SIGNIFICANT
 from rewire.figures.frames import known, read_frame
-from rewire.figures.panels import OWN_TICKS, legend, no_data, reference_line
+from rewire.figures.heads import grid, heatmap, largest
+from rewire.figures.panels import legend, no_data, reference_line
 from rewire.figures.style import BLUE, ORANGE, SEQUENTIAL, blank, checkpoint_label, save, themed
 
-COLUMNS = ("criterion", "layer", "head", "value", "p", "q")
+COLUMNS = ("criterion", "layer", "head", "value", "q")
 # criterion -> title and x label
 PANELS = {
     "differential": ("Differential analysis", "sum of z-scores over layers"),
     "circuit": ("Circuit, by edge", "mean |change of an edge's score|"),
     "circuit_raw": ("Circuit, all edges", "sum of |change of an edge's score|"),
 }
-LEGIBLE = 160  # heads: with more their map holds no numbers
 
 
 def draw(table: str | Path, checkpoint: str, name: str, png: str | Path, svg: str | Path) -> None:
@@ -44,7 +44,10 @@ def figure(table: pd.DataFrame, checkpoint: str, name: str) -> Figure:
     *panels, heads = out.subplots(1, len(PANELS) + 1)
     for axes, criterion in zip(panels, PANELS, strict=True):
         ranked(axes, layers[layers["criterion"] == criterion], criterion)
-    head_map(heads, table[(table["criterion"] == "circuit") & table["head"].notna()])
+    of_heads = table[(table["criterion"] == "circuit") & table["head"].notna()]
+    values = grid(of_heads, "value", (count, int(of_heads["head"].max()) + 1 if len(of_heads) else 1))
+    heatmap(heads, values, SEQUENTIAL, Normalize(0, largest(values)), PANELS["circuit"][1])
+    heads.set_title("Circuit, by head and edge")
     marked = [
         Patch(facecolor=BLUE, edgecolor=BLUE, label="q < .05"),
         Patch(facecolor="white", edgecolor=BLUE, label="q ≥ .05, or none"),
@@ -74,30 +77,3 @@ def ranked(axes: Axes, rows: pd.DataFrame, criterion: str) -> None:
     top = int(rows["layer"].max())
     axes.set_yticks(range(0, top + 1, 1 + top // 16))
     axes.set_ylim(-0.6, top + 0.6)
-
-
-def head_map(axes: Axes, rows: pd.DataFrame) -> None:
-    """The circuit's change by layer and head, over the head's edges."""
-    axes.set_title("Circuit, by head and edge")
-    rows = known(rows, "value")
-    if not len(rows):
-        no_data(axes)
-        return
-    grid = rows.pivot(index="layer", columns="head", values="value").sort_index()
-    sns.heatmap(
-        grid.to_numpy(dtype=float),
-        ax=axes,
-        cmap=SEQUENTIAL,
-        vmin=0,
-        annot=grid.size <= LEGIBLE,
-        fmt=".2g",
-        annot_kws={"fontsize": 7.5},
-        cbar_kws={"label": "mean |change of an edge's score|"},
-        **OWN_TICKS,
-    )
-    for axis, size in ((axes.xaxis, grid.shape[1]), (axes.yaxis, grid.shape[0])):
-        ticks = range(0, size, 1 + size // 16)
-        axis.set_ticks([tick + 0.5 for tick in ticks], labels=[str(tick) for tick in ticks])
-    axes.set_xlabel("head")
-    axes.set_ylabel("layer")
-    axes.invert_yaxis()  # layer 0 at the bottom, as in the other panels
