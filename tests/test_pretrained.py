@@ -1,32 +1,23 @@
 """What a model or tokenizer folder lacks is said in one line; Hub ids work offline; adapters are merged."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
-from huggingface_hub.errors import RemoteEntryNotFoundError
-from tiny_models import CONTEXT, tiny_model, tiny_tokenizer
+from model_folders import cached, offline, refused
+from tiny_models import CONTEXT
 
 from rewire.errors import InputError
 from rewire.pretrained import (
-    bottom_of,
     context_length,
     context_of,
     expand,
     load_config,
     load_tokenizer,
     load_transformer,
-    resolve_adapter,
 )
-
-SOURCE = Path(__file__).parent.parent / "src"
 
 
 @pytest.fixture
@@ -35,37 +26,11 @@ def folder(tmp_path: Path, tiny_model_folder: Path) -> Path:
     return Path(shutil.copytree(tiny_model_folder, tmp_path / "spoiled"))
 
 
-def refused(load: Callable[[], object]) -> str:
-    with pytest.raises(InputError) as error:
-        load()
-    assert len(str(error.value).splitlines()) == 1
-    return str(error.value)
-
-
 def pickled(folder: Path) -> None:
     """The weights as a pickle only."""
     weights = load_transformer(folder).state_dict()
     (folder / "model.safetensors").unlink()
     torch.save(weights, folder / "pytorch_model.bin")
-
-
-def lora(folder: Path, out: Path, base: Path | str, seed: int = 1) -> torch.nn.Module:
-    """An adapter with weights that matter, saved to ``out``; returns the adapted model."""
-    from peft import LoraConfig, get_peft_model
-
-    model = load_transformer(folder)
-    config = LoraConfig(r=2, target_modules=["c_attn", "c_fc"], fan_in_fan_out=True, task_type="CAUSAL_LM")
-    adapted = get_peft_model(model, config)
-    torch.manual_seed(seed)
-    for name, parameter in adapted.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter, std=0.3)
-    adapted.save_pretrained(str(out))
-    config_file = out / "adapter_config.json"
-    config_file.write_text(
-        json.dumps(json.loads(config_file.read_text()) | {"base_model_name_or_path": str(base)})
-    )
-    return adapted.eval()
 
 
 def test_a_model_folder_loads(tiny_model_folder: Path) -> None:
@@ -192,26 +157,6 @@ def test_the_original_gpt2_vocabulary_files(material: Path) -> None:
     assert tokenizer.eos_token_id == 50256
 
 
-def cached(home: Path, name: str, folder: Path) -> Path:
-    """``folder`` in the layout of a Hub cache, as ``hf download`` leaves it."""
-    revision = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
-    repository = home / "hub" / f"models--{name.replace('/', '--')}"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text(revision)
-    return Path(shutil.copytree(folder, repository / "snapshots" / revision))
-
-
-def offline(home: Path, code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", f"from rewire.pretrained import *\n{code}"],
-        env={**os.environ, "PYTHONPATH": str(SOURCE), "HF_HUB_OFFLINE": "1", "HF_HOME": str(home)},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
 def test_hub_ids_load_from_the_cache(tmp_path: Path, folder: Path) -> None:
     cached(tmp_path, "gpt2", folder)
     done = offline(
@@ -242,29 +187,6 @@ def test_a_cached_hub_model_with_a_pickle_only_says_so(tmp_path: Path, folder: P
     )  # it is in the cache: that the Hub cannot be reached is beside the point
 
 
-def test_an_adapter_is_merged(tmp_path: Path, tiny_model_folder: Path) -> None:
-    adapted = lora(tiny_model_folder, tmp_path / "adapter", tiny_model_folder)
-    tokens = torch.arange(20).view(2, 10)
-    with torch.no_grad():
-        expected = adapted(tokens).logits
-        merged = load_transformer(tiny_model_folder, tmp_path / "adapter")
-        plain = load_transformer(tiny_model_folder)(tokens).logits
-        assert torch.allclose(merged(tokens).logits, expected, atol=1e-5)
-    assert not torch.allclose(plain, expected, atol=1e-2)
-    assert type(merged) is type(load_transformer(tiny_model_folder))
-    assert not [name for name, _ in merged.named_modules() if "lora" in name]
-
-
-def test_a_whole_model_in_the_place_of_an_adapter(tmp_path: Path, tiny_model_folder: Path) -> None:
-    tuned = load_transformer(tiny_model_folder)
-    with torch.no_grad():
-        tuned.get_parameter("transformer.wte.weight").add_(1)
-    tuned.save_pretrained(tmp_path / "tuned")
-    loaded = load_transformer(tiny_model_folder, tmp_path / "tuned")
-    for name, value in tuned.state_dict().items():
-        assert torch.equal(loaded.state_dict()[name], value), name
-
-
 def test_the_fused_activation_is_the_same_function(tmp_path: Path) -> None:
     from transformers import GPT2Config, GPT2LMHeadModel
 
@@ -279,97 +201,6 @@ def test_the_fused_activation_is_the_same_function(tmp_path: Path) -> None:
         assert torch.allclose(fused(tokens).logits, plain(tokens).logits, rtol=0, atol=1e-12)
     fused.save_pretrained(tmp_path / "again")
     assert '"activation_function": "gelu_new"' in (tmp_path / "again" / "config.json").read_text()
-
-
-def test_an_adapter_s_path_may_hold_an_environment_variable(
-    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lora(tiny_model_folder, tmp_path / "adapter", tiny_model_folder)
-    monkeypatch.setenv("MY_ADAPTERS", str(tmp_path))
-    merged = load_transformer(*resolve_adapter(tiny_model_folder, "$MY_ADAPTERS/adapter"))
-    expected = load_transformer(tiny_model_folder, tmp_path / "adapter")
-    name = "transformer.h.0.attn.c_attn.weight"
-    assert torch.equal(merged.get_parameter(name), expected.get_parameter(name))
-
-
-def test_resolve_adapter(tmp_path: Path, tiny_model_folder: Path) -> None:
-    lora(tiny_model_folder, tmp_path / "adapter", "some/base")
-    assert resolve_adapter("gpt2", None) == ("gpt2", None)
-    assert resolve_adapter(str(tiny_model_folder), None) == (str(tiny_model_folder), None)
-    base, adapter = resolve_adapter(tmp_path / "adapter", None)
-    assert (base, Path(str(adapter))) == ("some/base", tmp_path / "adapter")
-    assert resolve_adapter(str(tiny_model_folder), "given")[1] == "given"
-
-
-@pytest.mark.parametrize("config", ['{"base_model_name_or_path": null}', "{}", "{"])
-def test_an_adapter_without_a_base(tmp_path: Path, config: str) -> None:
-    (tmp_path / "adapter_config.json").write_text(config)
-    assert "adapter_config.json" in refused(lambda: resolve_adapter(tmp_path, None))
-
-
-def test_a_missing_adapter_is_named(tmp_path: Path, tiny_model_folder: Path) -> None:
-    assert "absent" in refused(lambda: load_transformer(tiny_model_folder, tmp_path / "absent"))
-
-
-def test_an_adapter_of_another_model_is_named(tmp_path: Path, tiny_model_folder: Path) -> None:
-    tokenizer = tiny_tokenizer()
-    tiny_model(tokenizer, n_embd=24).save_pretrained(tmp_path / "wide")
-    lora(tmp_path / "wide", tmp_path / "adapter", tiny_model_folder)
-    assert str(tmp_path / "adapter") in refused(
-        lambda: load_transformer(tiny_model_folder, tmp_path / "adapter")
-    )
-
-
-def test_an_adapter_in_a_pickle_is_refused(tmp_path: Path, tiny_model_folder: Path) -> None:
-    from safetensors.torch import load_file
-
-    out = tmp_path / "adapter"
-    lora(tiny_model_folder, out, tiny_model_folder)
-    torch.save(load_file(out / "adapter_model.safetensors"), out / "adapter_model.bin")
-    (out / "adapter_model.safetensors").unlink()
-    assert "pickle" in refused(lambda: load_transformer(tiny_model_folder, out))
-
-
-def test_an_adapter_of_the_hub_in_a_pickle_is_refused(monkeypatch, tiny_model_folder: Path) -> None:
-    asked = []
-
-    def nothing_there(name: str, file: str) -> str:
-        asked.append((name, file))
-        raise RemoteEntryNotFoundError("404 Client Error", response=SimpleNamespace(headers={}, request=None))
-
-    monkeypatch.setattr("rewire.pretrained.hf_hub_download", nothing_there)
-    assert "nobody/adapter: no adapter_model.safetensors (a pickle can run code" in refused(
-        lambda: load_transformer(tiny_model_folder, "nobody/adapter")
-    )
-    assert asked == [("nobody/adapter", "adapter_model.safetensors")]
-
-
-@pytest.mark.parametrize(
-    "load", ["load_transformer('me/adapter')", "load_transformer('me/base', 'me/adapter')"]
-)
-def test_an_adapter_in_the_cache_is_read_from_safetensors_alone(
-    tmp_path: Path, folder: Path, load: str
-) -> None:
-    """Under its own name, or on a base model: a pickle beside its config is no reason to unpickle it."""
-    from safetensors.torch import load_file
-
-    adapter = tmp_path / "adapter"
-    lora(folder, adapter, Path("me/base"))
-    cached(tmp_path, "me/base", folder)
-    kept = cached(tmp_path, "me/adapter", adapter)
-    assert offline(tmp_path, load).returncode == 0
-    torch.save(load_file(kept / "adapter_model.safetensors"), kept / "adapter_model.bin")
-    (kept / "adapter_model.safetensors").unlink()
-    done = offline(tmp_path, load)
-    last = done.stderr.strip().splitlines()[-1]
-    assert done.returncode == 1 and "InputError" in last and "me/adapter" in last
-
-
-def test_an_adapter_that_the_hub_does_not_hand_out_is_named(monkeypatch, tiny_model_folder: Path) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert "adapter 'nobody/adapter': not a directory, not in the local Hub cache" in refused(
-        lambda: load_transformer(tiny_model_folder, "nobody/adapter")
-    )
 
 
 def test_code_that_comes_with_a_model_is_neither_run_nor_asked_about(
@@ -396,26 +227,3 @@ def test_a_path_with_an_unset_variable_is_named(monkeypatch):
     monkeypatch.delenv("REWIRE_NOWHERE", raising=False)
     with pytest.raises(InputError, match=r"\$REWIRE_NOWHERE/model: the environment variable"):
         load_transformer("$REWIRE_NOWHERE/model")
-
-
-def test_an_adapter_on_an_adapter_is_loaded_with_what_is_below_it(
-    tmp_path: Path, tiny_model_folder: Path
-) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    lora(tiny_model_folder, first, tiny_model_folder)
-    lora(tiny_model_folder, second, first, seed=2)
-    base, one, both = (load_transformer(folder).state_dict() for folder in (tiny_model_folder, first, second))
-    alone = load_transformer(tiny_model_folder, second).state_dict()  # given a base, it goes on that
-    for name, weight in base.items():
-        torch.testing.assert_close(both[name] - one[name], alone[name] - weight, atol=1e-6, rtol=1e-4)
-    name = "transformer.h.0.attn.c_attn.weight"
-    assert not torch.equal(one[name], base[name]) and not torch.equal(both[name], one[name])
-    assert bottom_of(second) == str(tiny_model_folder) and bottom_of("gpt2") == "gpt2"
-
-
-def test_adapters_in_a_circle_are_refused(tmp_path: Path, tiny_model_folder: Path) -> None:
-    first, second, own = (tmp_path / name for name in ("first", "second", "own"))
-    for folder, base in ((first, second), (second, first), (own, own)):
-        lora(tiny_model_folder, folder, base)
-    for folder in (first, own):
-        assert "lead back to" in refused(lambda folder=folder: load_transformer(folder))
