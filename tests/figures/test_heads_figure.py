@@ -5,6 +5,7 @@ from differential_examples import made_up_tables
 from rewire.figures import heads
 from rewire.figures.curves import SUMMARY
 from rewire.figures.frames import read_frame
+from rewire.figures.head_map import numbers
 
 
 @pytest.fixture
@@ -62,6 +63,6 @@ def test_a_model_against_itself_and_no_data(frame):
 
 
 def test_small_values_keep_a_digit():
-    assert heads.numbers(np.array([[0.0012, -0.0004]]), True).tolist() == [["+0.0012", "−0.0004"]]
-    assert heads.numbers(np.array([[1.5, 0.0]]), False).tolist() == [["1.50", "0.00"]]
-    assert heads.numbers(np.zeros((1, 1)), False).tolist() == [["0.00"]]
+    assert numbers(np.array([[0.0012, -0.0004]]), True).tolist() == [["+0.0012", "−0.0004"]]
+    assert numbers(np.array([[1.5, 0.0]]), False).tolist() == [["1.50", "0.00"]]
+    assert numbers(np.zeros((1, 1)), False).tolist() == [["0.00"]]

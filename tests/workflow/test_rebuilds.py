@@ -79,6 +79,7 @@ EDITS: dict[str, dict[str, int]] = {
         **RANKED,
     ),
     "src/rewire/figures/heads.py": jobs("", "heads"),
+    "src/rewire/figures/head_map.py": jobs("", "critical_layers heads"),
     "src/rewire/claims/table.py": jobs(*JUDGED),
     "workflow/scripts/figure_heads.py": jobs("", "heads"),
 }

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from rewire.figures.curves import SIGNIFICANT
 from rewire.figures.frames import known, read_frame
-from rewire.figures.heads import grid, heatmap, largest
+from rewire.figures.head_map import grid, heatmap, largest
 from rewire.figures.panels import legend, no_data, reference_line
 from rewire.figures.style import BLUE, ORANGE, SEQUENTIAL, blank, checkpoint_label, save, themed
 

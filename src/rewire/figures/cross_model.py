@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from rewire.figures.curves import curve, layer_axis
 from rewire.figures.frames import known, read_frame
-from rewire.figures.heads import ANNOTATED, grid, heatmap, largest
+from rewire.figures.head_map import ANNOTATED, grid, heatmap, largest
 from rewire.figures.panels import legend, reference_line
 from rewire.figures.probe_tables import ALL, COMPONENTS, HEADS, count_text
 from rewire.figures.scales import clipped_axis

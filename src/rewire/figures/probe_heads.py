@@ -11,7 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rewire.figures.frames import read_frame
-from rewire.figures.heads import ANNOTATED, dots, grid, heatmap, largest
+from rewire.figures.head_map import ANNOTATED, dots, grid, heatmap, largest
 from rewire.figures.panels import bars, no_data, reference_line
 from rewire.figures.probe_tables import HEADS, SHARE, SUMMARY, choose, count_text, row_axis, strongest
 from rewire.figures.style import BLUE, DIVERGING, blank, save, themed

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 
 from rewire.figures.curves import curve, layer_axis
 from rewire.figures.frames import read_frame
-from rewire.figures.heads import ANNOTATED, dots, grid, heatmap, largest
+from rewire.figures.head_map import ANNOTATED, dots, grid, heatmap, largest
 from rewire.figures.panels import bars, legend, no_data, reference_line
 from rewire.figures.probe_tables import ALL, RUNS, SUMMARY, choose, count_text, row_axis
 from rewire.figures.style import DIVERGING, blank, save, themed

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from rewire.figures.frames import read_frame
-from rewire.figures.heads import grid, largest
+from rewire.figures.head_map import grid, largest
 from rewire.figures.page import Grid, Section, write_page
 from rewire.figures.probe_attention import title as head_title
 from rewire.figures.probe_patterns import COLUMNS as PATTERNS

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rewire.figures.frames import read_frame
-from rewire.figures.heads import largest, numbers
+from rewire.figures.head_map import largest, numbers
 from rewire.figures.panels import OWN_TICKS, no_data
 from rewire.figures.probe_tables import SHARE
 from rewire.figures.style import DIVERGING, FAINT, INK, blank, save, themed
