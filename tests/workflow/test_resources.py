@@ -7,6 +7,7 @@ import shutil
 import pytest
 import yaml
 from nightly import NIGHTLY
+from workflow.gpu_rules import ON_GPU
 
 SMOKE = "config/smoke.yaml"
 BIGGER = {  # ten million parameters; batches are full. On top of the smoke run
@@ -99,17 +100,6 @@ def test_tasks_ask_for_what_they_use(sequenced):
         assert {"mem_mb", "runtime", "gpu"} <= set(job), job
 
 
-TRAINING_ON_GPU = {
-    "pretrain", "finetune", "keep_step", "tune_strategy", "tune_draw", "train_adapter", "pretrain_on_tasks", "train_task",
-    "train_second_task",
-}  # fmt: skip
-READING_ON_GPU = {
-    "find_scores", "compare_with_base", "compare_with_last", "evaluate_circuit", "test_circuit", "test_robustness",
-    "measure_pairs", "summarize", "summarize_adapters", "patch_study", "patch_neurons", "read_study", "cross_study",
-    "cross_pairs", "measure_task", "measure_second_task", "judge_task", "combine_circuits", "grow_circuit",
-}  # fmt: skip
-
-
 def test_what_runs_a_model_asks_for_a_gpu_and_nothing_else_does(make_copy, tmp_path):
     copy = make_copy("partitions")
     (tmp_path / "nvidia-smi").write_text("")
@@ -120,7 +110,7 @@ def test_what_runs_a_model_asks_for_a_gpu_and_nothing_else_does(make_copy, tmp_p
         if number := re.search(r"\bgpu=(\d)", text):
             asked[number[1]].add(rule)
     # AddSub, whose circuit is grown, is no task of the smoke run
-    assert asked["1"] == (TRAINING_ON_GPU | READING_ON_GPU) - {"grow_circuit"}
+    assert asked["1"] == ON_GPU - {"grow_circuit"}
     assert not asked["0"] & asked["1"] and len(asked["0"]) > 30
 
 

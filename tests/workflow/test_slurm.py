@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from nightly import NIGHTLY
+from workflow.gpu_rules import ON_GPU
+from workflow.test_kills import contents
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 MISSING = [name for name in PROGRAMS if shutil.which(name) is None]
@@ -55,20 +58,23 @@ def cluster(tmp_path_factory):
 @pytest.fixture(scope="module")
 def submit(cluster, make_copy):
     """Run ``snakemake --profile slurm`` in a copy of the repository; the finished process and the copy's folder."""
-    copy = make_copy("slurm")
-    (copy.folder / "slurm").symlink_to("profiles/slurm")
+    copies = {}
 
-    def run(*arguments: str, presets: list[str]):
+    def run(*arguments: str, presets: list[str], place: str = "slurm", patience: int = PATIENCE):
+        if place not in copies:
+            copies[place] = make_copy(place)
+            (copies[place].folder / "slurm").symlink_to("profiles/slurm")
+        folder = copies[place].folder
         command = [sys.executable, "-m", "snakemake", "--profile", "slurm", *QUICK, "--configfile", *presets]
         done = subprocess.run(
             # a Snakemake that has lost its cluster may outlive SIGTERM
-            ["timeout", "--kill-after", "10", str(PATIENCE), *command, "--", *arguments],
-            cwd=copy.folder,
+            ["timeout", "--kill-after", "10", str(patience), *command, "--", *arguments],
+            cwd=folder,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
             capture_output=True,
             text=True,
         )
-        return done, copy.folder
+        return done, folder
 
     return run
 
@@ -116,6 +122,22 @@ def test_rules_run_where_they_belong(submit):
         devices.setdefault(found[3], []).append(found[1])
     # the two ran at once, though profiles/default lets one machine run one
     assert sorted(devices["gpu"]) == ["0", "1"] and devices["cpu"] in (["unset"], [""])
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="a second smoke run: REWIRE_NIGHTLY=1 runs it")
+def test_the_smoke_run_on_a_cluster_gives_the_bytes_of_one_machine(submit, finished):
+    before = len(jobs())
+    done, folder = submit(presets=["config/smoke.yaml"], place="whole", patience=3000)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-5000:]
+    ran = jobs()[before:]
+    assert {job["JobState"] for job in ran} == {"COMPLETED"} and len({job["rule"] for job in ran}) > 40
+    for job in ran:
+        on_gpu = job["rule"] in ON_GPU
+        assert job["Partition"] == ("gpu" if on_gpu else "cpu"), job
+        assert job.get("TresPerJob") == ("gres:gpu:fake:1" if on_gpu else None), job
+    found, expected = contents(folder), contents(finished)
+    assert "results/claims.parquet" in found
+    assert not [name for name in found if found[name] != expected[name]]
 
 
 def test_a_failing_job_is_tried_with_more_memory_and_reported(submit, tmp_path):
