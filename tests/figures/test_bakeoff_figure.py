@@ -29,10 +29,12 @@ def test_points_are_the_table_with_base_and_full_first(tmp_path):
     panels = bakeoff.figure(table, runs, "x").axes
     order = ["base", "full", "standard", "random", "circuit", "targeted"]
     rouge2 = table[table["measure"] == "rouge2"].set_index("strategy").loc[order]
-    assert len(panels) == 8 and np.allclose(means(panels[1]), rouge2["mean"])
+    assert len(panels) == 12 and np.allclose(means(panels[1]), rouge2["mean"])
     assert [label.get_text().splitlines()[0] for label in panels[0].get_yticklabels()] == order
     assert panels[0].get_xlim()[0] == 0
-    assert np.allclose(means(panels[5]), rouge2["against_standard"].iloc[1:], equal_nan=True)
+    for panel, reference in ((panels[5], "standard"), (panels[9], "random")):
+        assert np.allclose(means(panel), rouge2[f"against_{reference}"].iloc[1:], equal_nan=True)
+        assert panel.get_title(loc="left") == f"ROUGE-2: difference from {reference}"
 
 
 def test_dots_are_the_runs_and_bands_what_could_be_found(tmp_path):
@@ -41,16 +43,17 @@ def test_dots_are_the_runs_and_bands_what_could_be_found(tmp_path):
     dots = [dots.get_offsets()[:, 0].data for dots in panels[0].collections if len(dots.get_offsets()) > 1]
     assert [len(values) for values in dots] == [3, 3, 5, 3, 3]
     assert np.allclose(np.sort(dots[2]), np.sort(runs[runs["strategy"] == "random"]["rouge1"]))
-    rows = table[(table["measure"] == "rouge1") & table[bakeoff.DETECTABLE].notna()]
-    widths = sorted(bar.get_width() for bar in panels[4].patches)
-    assert len(rows) == 3 and np.allclose(widths, sorted(2 * rows[bakeoff.DETECTABLE]))
+    for panel, reference in ((panels[4], "standard"), (panels[8], "random")):
+        reach = table[table["measure"] == "rouge1"][f"against_{reference}_detectable"].dropna()
+        widths = sorted(bar.get_width() for bar in panel.patches)
+        assert len(reach) == 3 and np.allclose(widths, sorted(2 * reach))
 
 
 def test_a_marker_is_hollow_unless_a_difference_was_found(tmp_path):
     table, runs = frames(made_up(tmp_path))
 
     def hollow(verdict):
-        panel = bakeoff.figure(table.assign(**{bakeoff.VERDICT: verdict}), runs, "x").axes[4]
+        panel = bakeoff.figure(table.assign(against_standard_verdict=verdict), runs, "x").axes[4]
         return sum(line.get_markerfacecolor() == "white" for line in panel.lines)
 
     assert (hollow("worse"), hollow("no difference found"), hollow(None)) == (0, 4, 4)
@@ -58,10 +61,10 @@ def test_a_marker_is_hollow_unless_a_difference_was_found(tmp_path):
 
 def test_missing_measures_and_differences_are_said(tmp_path):
     table, runs = frames(made_up(tmp_path))
-    table = table[table["measure"] != "facts"].assign(against_standard=np.nan)
+    table = table[table["measure"] != "facts"].assign(against_standard=np.nan, against_random=np.nan)
     panels = bakeoff.figure(table, runs, "x").axes
     said = [[text.get_text() for text in axes.texts] for axes in panels]
-    assert said == [[]] * 3 + [["no data"]] * 5
+    assert said == [[]] * 3 + [["no data"]] * 9
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_missing_measures_and_differences_are_said(tmp_path):
 def test_one_to_ten_strategies_are_drawn(tmp_path, options):
     table, runs = frames(made_up(tmp_path, **options))
     figure = bakeoff.figure(table, runs, "x")
-    assert len(figure.axes) == 8
+    assert len(figure.axes) == (12 if "random" in set(table["strategy"]) else 8)
     alone = table[table["strategy"] == "base"]
     assert len(bakeoff.figure(alone, runs, "x").axes) == 8
 

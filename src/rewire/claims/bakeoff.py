@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rewire.claims.frames import Tables, frame
+from rewire.lora.verdicts import BETTER, SEEDS, WORSE
 from rewire.statistics import Estimate
 
 TOLERANCE = 0.01  # budgets that differ by more are not equal
-SEEDS = 3  # with fewer a difference says little of the strategies
-SIGNS = {"better": 1, "worse": -1}
+SIGNS = {BETTER: 1, WORSE: -1}
 
 
 @dataclass(frozen=True)

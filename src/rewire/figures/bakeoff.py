@@ -1,4 +1,4 @@
-"""The bake-off: how well every adapter strategy summarizes, and how far it is from the standard one."""
+"""The bake-off: how well every adapter strategy summarizes, and how far it is from the standard and the random one."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from matplotlib.patches import Patch
 
 from rewire.figures.frames import known
 from rewire.figures.panels import bars, reference_line, rule
-from rewire.figures.strategies import BASE, FULL, STANDARD, WHOLE, in_order, read_bakeoff, sample_size
+from rewire.figures.strategies import BASE, FULL, RANDOM, STANDARD, WHOLE, in_order, read_bakeoff, sample_size
 from rewire.figures.strategies import COLUMNS as SHARED
 from rewire.figures.style import BLUE, GREY, INK, ORANGE, blank, save, themed
+from rewire.lora.verdicts import BETTER, WORSE
 
 MEASURES = {"rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L", "facts": "Facts right"}
-DIFFERENCE = ("against_standard", "against_standard_low", "against_standard_high")
-DETECTABLE, VERDICT = "against_standard_detectable", "against_standard_verdict"
-COLUMNS = (*SHARED, *DIFFERENCE, DETECTABLE, VERDICT)
-FOUND = ("better", "worse")  # verdicts
+REFERENCES = (STANDARD, RANDOM)
+PARTS = ("", "_low", "_high", "_detectable", "_verdict")  # of a difference
+COLUMNS = (*SHARED, *(f"against_{reference}{part}" for reference in REFERENCES for part in PARTS))
 SHADE = "#dedede"
 ROW = 0.42  # inches a strategy
 
@@ -34,19 +34,21 @@ def draw(table: str | Path, runs: str | Path, name: str, png: str | Path, svg: s
 
 @themed
 def figure(table: pd.DataFrame, runs: pd.DataFrame, name: str) -> Figure:
-    """``table``: a row a strategy and measure, its interval and its distance from ``standard``; ``runs``: a row a run."""
+    """``table``: a row a strategy and measure, its interval and its distance from the references; ``runs``: a row a run."""
     order = in_order(table["strategy"])
     compared = [s for s in order if s != BASE]  # so far off that it would squeeze the others
-    heights = [len(order), max(1, len(compared))]
-    out = blank(
-        12.4, 2.5 + ROW * sum(heights), f"LoRA bake-off: {name} ({sample_size(table)}; mean, 95 % CI)"
-    )
-    panels = out.subplots(2, len(MEASURES), sharey="row", height_ratios=heights)
+    references = [name for name in REFERENCES if name == STANDARD or name in order]
+    shown = [order, *[compared] * len(references)]
+    heights = [max(1, len(strategies)) for strategies in shown]
+    height = 1.8 + 0.5 * len(references) + ROW * sum(heights)
+    out = blank(12.4, height, f"LoRA bake-off: {name} ({sample_size(table)}; mean, 95 % CI)")
+    panels = out.subplots(len(shown), len(MEASURES), sharey="row", height_ratios=heights)
     for column, (measure, title) in enumerate(MEASURES.items()):
         rows = table[table["measure"] == measure].set_index("strategy")
         scores(panels[0][column], rows.reindex(order), runs.set_index("strategy")[measure], title)
-        differences(panels[1][column], rows.reindex(compared), title)
-    for row, strategies in zip(panels, (order, compared), strict=True):
+        for row, reference in zip(panels[1:], references, strict=True):
+            differences(row[column], rows.reindex(compared), title, reference)
+    for row, strategies in zip(panels, shown, strict=True):
         labels = [label(s, table[table["strategy"] == s].iloc[0]) for s in strategies]
         row[0].set_yticks(range(len(strategies)), labels)
         row[0].set_ylim(max(1, len(strategies)) - 0.5, -0.5)
@@ -79,28 +81,30 @@ def scores(axes: Axes, rows: pd.DataFrame, runs: pd.Series, title: str) -> None:
     axes.set_xlim(0, min(100.0, 1.12 * np.nanmax(rows[["mean", "high"]].to_numpy())) or 1.0)
 
 
-def differences(axes: Axes, rows: pd.DataFrame, title: str) -> None:
-    axes.set_title(f"{title}: difference from standard")
-    axes.set_xlabel("strategy − standard (points)")
-    if not points(axes, rows[list(DIFFERENCE)]):
+def differences(axes: Axes, rows: pd.DataFrame, title: str, reference: str) -> None:
+    axes.set_title(f"{title}: difference from {reference}")
+    axes.set_xlabel(f"strategy − {reference} (points)")
+    difference, low, high, detectable, verdict = (f"against_{reference}{part}" for part in PARTS)
+    interval = rows[[difference, low, high]]
+    if not points(axes, interval):
         return
     reference_line(axes, vertical=True)
-    numbers = np.append(rows[list(DIFFERENCE)].to_numpy(dtype=float).ravel(), 0.0)
-    low, high = np.nanmin(numbers), np.nanmax(numbers)
-    margin = 0.08 * (high - low) or 1.0
-    axes.set_xlim(low - margin, high + margin)  # a band that is wider reaches the edge
+    numbers = np.append(interval.to_numpy(dtype=float).ravel(), 0.0)
+    left, right = np.nanmin(numbers), np.nanmax(numbers)
+    margin = 0.08 * (right - left) or 1.0
+    axes.set_xlim(left - margin, right + margin)  # a band that is wider reaches the edge
     for y, (strategy, row) in enumerate(rows.iterrows()):
-        if np.isfinite(row[DETECTABLE]):
-            axes.barh(y, 2 * row[DETECTABLE], 0.72, -row[DETECTABLE], color=SHADE, linewidth=0, zorder=0.5)
-        if strategy == STANDARD:
-            axes.text(0, y, " reference ", color=GREY, ha="left" if high > -low else "right", va="center")
-        elif row[VERDICT] not in FOUND:
+        if np.isfinite(row[detectable]):
+            axes.barh(y, 2 * row[detectable], 0.72, -row[detectable], color=SHADE, linewidth=0, zorder=0.5)
+        if strategy == reference:
+            axes.text(0, y, " reference ", color=GREY, ha="left" if right > -left else "right", va="center")
+        elif row[verdict] not in (BETTER, WORSE):
             hollow: dict[str, Any] = {
                 "markerfacecolor": "white",
                 "markeredgecolor": colour(strategy),
                 "markeredgewidth": 1.3,
             }
-            axes.plot(row[DIFFERENCE[0]], y, marker="o", markersize=5, zorder=5, **hollow)
+            axes.plot(row[difference], y, marker="o", markersize=5, zorder=5, **hollow)
 
 
 def label(strategy: str, row: pd.Series) -> str:

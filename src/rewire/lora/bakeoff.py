@@ -14,6 +14,7 @@ from rewire import crossed, statistics
 from rewire.crossed import Contrast
 from rewire.errors import InputError
 from rewire.lora.runs import LoraRun, read_articles
+from rewire.lora.verdicts import BETTER, NO_DIFFERENCE, SEEDS, WORSE
 from rewire.rouge import ROUGE
 from rewire.statistics import ROUNDING
 from rewire.tables import schema, write_table
@@ -22,7 +23,6 @@ REFERENCES = ("standard", "random")
 BASE = "base"
 SUMMARY_MEASURES = (*ROUGE, "facts")
 RUN_MEASURES = ("validation_loss", "steps_to_standard")  # one number a run, none an article; lower is better
-BETTER, WORSE, NO_DIFFERENCE = "better", "worse", "no difference found"
 PARTS = ("", "_low", "_high", "_p", "_q", "_detectable")
 SCHEMA = schema(
     strategy="string",
@@ -67,7 +67,8 @@ def write_bakeoff(runs: Sequence[LoraRun], base: str | Path, path: str | Path, a
     difference from another's: ``reached`` says how many did. Where seeds do not differ at all, how far they would
     cannot be known, and nothing is tested.
     q: Benjamini-Hochberg over the strategies of one measure and reference; the verdict follows from q <= ``alpha`` and
-    the sign; detectable: the smallest true difference that would have been found with 80 % power.
+    the sign, and there is none where either side has fewer than SEEDS runs; detectable: the smallest true difference that
+    would have been found with 80 % power.
     Errors: InputError that names the table of ``base`` if its articles are not the runs'.
     """
     _, untrained = read_articles(base, runs[0].ids if runs else None)
@@ -150,13 +151,13 @@ def differences(
         )
     )
     family = sum(math.isfinite(value) for value in q.values())
-    return {
-        name: {
-            f"against_{reference}{part}": value
-            for part, value in comparison(contrast, q.get(name), family, measure, alpha).items()
-        }
-        for name, contrast in found.items()
-    }
+    columns = {}
+    for name, contrast in found.items():
+        own = comparison(contrast, q.get(name), family, measure, alpha)
+        if min(len(entries[name].seeds), len(standard.seeds)) < SEEDS:
+            own["_verdict"] = None
+        columns[name] = {f"against_{reference}{part}": value for part, value in own.items()}
+    return columns
 
 
 def seeds_agree(parts: Sequence[np.ndarray]) -> bool:

@@ -78,11 +78,13 @@ def read_runs(summaries: Mapping[Name, str | Path], folders: Mapping[Name, str |
     for name, folder in folders.items():
         plans[name] = read_plan(Path(folder) / "plan.parquet", name)
         losses[name] = validation_losses(Path(folder) / "training.parquet")
-    bound = standard_loss(plans)
+    bounds = standard_losses(plans)
     runs: list[LoraRun] = []
     for name, file in summaries.items():
         ids, articles = read_articles(file, runs[0].ids if runs else None, name[1])
-        row = run_row(name, plans[name]) | {"steps_to_standard": first_step(losses[name], bound)}
+        row = run_row(name, plans[name]) | {
+            "steps_to_standard": first_step(losses[name], bounds.get(name[1]))
+        }
         row |= {measure: float(values.mean()) for measure, values in articles.items()}
         runs.append(LoraRun(row, ids, articles))
     return runs
@@ -112,11 +114,19 @@ def validation_losses(path: Path) -> list[tuple[int, float]]:
     return [(step, loss) for step, loss in rows if loss is not None and math.isfinite(loss)]
 
 
-def standard_loss(plans: Mapping[Name, Mapping[str, Any]]) -> float | None:
-    """The best validation loss of ``standard``, mean over its seeds."""
-    losses = [finite(plan["best_loss"]) for (strategy, _), plan in plans.items() if strategy == STANDARD]
-    known = [loss for loss in losses if loss is not None]
-    return float(np.mean(known)) if known else None
+def standard_losses(plans: Mapping[Name, Mapping[str, Any]]) -> dict[int, float]:
+    """Seed -> what a run of this seed has to reach: the best validation loss of ``standard`` with the same data order.
+
+    For seeds that ``standard`` has not, as later draws of random layers: the mean over those that it has.
+    """
+    found = {
+        seed: finite(plan["best_loss"]) for (strategy, seed), plan in plans.items() if strategy == STANDARD
+    }
+    known = {seed: loss for seed, loss in found.items() if loss is not None}
+    if not known:
+        return {}
+    mean = float(np.mean(list(known.values())))
+    return {seed: mean for _, seed in plans if seed not in found} | known
 
 
 def first_step(losses: Sequence[tuple[int, float]], bound: float | None) -> int | None:
