@@ -29,6 +29,7 @@ OF_THE_SMOKE_RUN: dict[str, tuple[Any, set[str]]] = {
     "models.small.architecture.model_type": ("gpt_neox", PRETRAIN),
     "models.small.architecture.n_layer": (3, PRETRAIN),
     "models.small.tokenizer.vocabulary": (601, PRETRAIN),
+    "models.small.target_modules": (["attn.c_attn"], TRAIN),
     PRETRAINING + "steps": (41, PRETRAIN),
     PRETRAINING + "batch_size": (9, PRETRAIN),
     PRETRAINING + "learning_rate": (1e-3, PRETRAIN),
@@ -308,7 +309,7 @@ LEFT_OUT: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "heads": (
         {"lora.strategies.circuit-heads": {"heads": "circuit"}},
         [f"{HEADS}/seed-0/adapter", "results/checkpoints/small/newswire/lora-circuit-heads"],
-        [f"{HEADS}/tuning.parquet", "logs/lora/small/newswire/circuit-heads/tuning.cost.tsv"],
+        [f"{HEADS}/tuning.parquet"],
     ),
     "summarization": (
         {

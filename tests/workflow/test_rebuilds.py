@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from rewire.lora.cost_table import COLUMNS
+
 CELL = "small/newswire"
 # every job of the smoke run
 COUNTS = {
@@ -269,6 +271,17 @@ def test_a_lost_table_is_made_again_where_it_is_asked_for(smoke, tmp_path):
     finally:
         shutil.move(tmp_path / "effect.parquet", smoke.folder / name)
     assert smoke.planned() == {}
+
+
+def test_cleared_logs_train_nothing_again(clone):
+    """What trainings cost is logged, and gone; the table of it alone is written anew."""
+    shutil.rmtree(clone.folder / "logs")
+    assert clone.planned() == {"add_costs": 1, "all": 1}
+    costs = f"logs/lora/{CELL}/costs.tsv"
+    done = clone.snakemake(costs)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert (clone.folder / costs).read_text().splitlines() == ["\t".join(COLUMNS)]
+    assert "tuning.cost.tsv is not there" in (clone.folder / f"logs/lora/{CELL}/costs.log").read_text()
 
 
 def test_a_clone_elsewhere_with_the_results_copied_in_has_nothing_to_do(clone):

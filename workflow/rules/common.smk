@@ -298,9 +298,10 @@ def article_settings(wildcards):
 
 
 def base_settings(wildcards):
-    """A base model's catalogue entry, without the published checkpoints that stand in for its training."""
+    """A base model's catalogue entry, without what is of its training alone."""
     entry = MODELS[wildcards.model]
-    return ordered({key: entry[key] for key in entry if key != "checkpoints"})
+    unread = {"checkpoints", "target_modules"}
+    return ordered({key: entry[key] for key in entry if key not in unread})
 
 
 def article_file(wildcards):

@@ -7,6 +7,9 @@ BAKEOFF_RUNS = f"{LORA}/runs.parquet"
 ADAPTER_CIRCUITS = f"{LORA}/circuits.parquet"
 STRATEGY_SUMMARIES = f"{LORA}/{{strategy}}/summaries.parquet"
 RUN_LOGS = "logs/lora/{model}/{dataset}/{strategy}/seed-{seed}"
+# seconds and peak memory: logs, so that nothing is trained again where they were cleared away
+TUNING_COST = "logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv"
+TRAINING_COST = f"{RUN_LOGS}/training.cost.tsv"
 CONTEST = [
     [strategy, seed] for strategy in STRATEGIES for seed in seeds_of(strategy)
 ]  # every run of the bake-off
@@ -54,7 +57,9 @@ def lora_settings(wildcards):
         unread |= {"rank", "target_modules"} if "modules" in declared else {"rank"}
     if not declared.get("adapter", True):
         unread |= {"rank", "target_modules", "alpha_per_rank", "dropout"}
-    values = {k: v for k, v in config["lora"].items() if k not in unread}
+    own = MODELS[wildcards.model].get("target_modules")
+    settings = config["lora"] | ({} if own is None else {"target_modules": own})
+    values = {k: v for k, v in settings.items() if k not in unread}
     kept = {key: value for key, value in declared.items() if key != "draws"}
     return ordered(values | {"strategies": {wildcards.strategy: kept}})
 
@@ -96,10 +101,10 @@ rule tune_strategy:
     output:
         adapter=directory(f"{LORA}/{{strategy}}/seed-{SEEDS[0]}/adapter"),
         tuning=f"{LORA}/{{strategy}}/tuning.parquet",
-        cost="logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv",
         checkpoint=directory(f"{CELL}/lora-{{strategy}}"),
     log:
         "logs/lora/{model}/{dataset}/{strategy}/tuning.log",
+        cost=TUNING_COST,
     benchmark:
         "logs/lora/{model}/{dataset}/{strategy}/tuning.benchmark.tsv"
     conda:
@@ -131,9 +136,9 @@ rule tune_draw:
     output:
         adapter=directory(f"{TRAINED_RUN}/adapter"),
         tuning=f"{TRAINED_RUN}/tuning.parquet",
-        cost=f"{RUN_LOGS}/training.cost.tsv",
     log:
         f"{RUN_LOGS}/adapter.log",
+        cost=TRAINING_COST,
     benchmark:
         f"{RUN_LOGS}/adapter.benchmark.tsv"
     wildcard_constraints:
@@ -168,9 +173,9 @@ rule train_adapter:
         tuning=f"{LORA}/{{strategy}}/tuning.parquet",
     output:
         adapter=directory(f"{TRAINED_RUN}/adapter"),
-        cost=f"{RUN_LOGS}/training.cost.tsv",
     log:
         f"{RUN_LOGS}/adapter.log",
+        cost=TRAINING_COST,
     benchmark:
         f"{RUN_LOGS}/adapter.benchmark.tsv"
     wildcard_constraints:
@@ -244,22 +249,7 @@ rule hold_bakeoff:
 rule add_costs:
     """Seconds and peak memory of every training run: no result, since no two runs of it are alike."""
     input:
-        tuning=expand(
-            "logs/lora/{model}/{dataset}/{strategy}/tuning.cost.tsv",
-            strategy=STRATEGIES,
-            allow_missing=True,
-        ),
-        training=[
-            path
-            for strategy, seed in CONTEST
-            if seed != SEEDS[0]
-            for path in expand(
-                f"{RUN_LOGS}/training.cost.tsv",
-                strategy=strategy,
-                seed=seed,
-                allow_missing=True,
-            )
-        ],
+        of_contest(f"{TRAINED_RUN}/adapter"),
     output:
         "logs/lora/{model}/{dataset}/costs.tsv",
     log:
@@ -271,6 +261,12 @@ rule add_costs:
         **on_tables(),
     params:
         code=code("lora_costs.py"),
+        costs=[
+            (TUNING_COST if seed == SEEDS[0] else TRAINING_COST)
+            .replace("{strategy}", strategy)
+            .replace("{seed}", str(seed))
+            for strategy, seed in CONTEST
+        ],
     script:
         "../scripts/lora_costs.py"
 

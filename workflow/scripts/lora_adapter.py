@@ -18,5 +18,5 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.output.adapter,
         snakemake.params.work,
         snakemake.params.language,
-        snakemake.output.cost,
+        snakemake.log.cost,
     )

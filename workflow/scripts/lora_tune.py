@@ -17,7 +17,7 @@ with job(snakemake.log[0], snakemake.threads):
         snakemake.output.tuning,
         snakemake.params.work,
         snakemake.params.language,
-        snakemake.output.cost,
+        snakemake.log.cost,
         snakemake.output.get("checkpoint"),
         snakemake.params.draw,
     )

@@ -79,7 +79,7 @@ def matched_ranks(
         nearest = min(tried, key=lambda ranks: abs(budget - parameters(sizes, ranks)))
         layers = sorted({layer for layer, _ in sizes.values()})
         raise InputError(
-            f"lora: no ranks on layers {layers} give {budget} trainable parameters within 1 %; the nearest, ranks "
+            f"lora: no ranks in proportion on layers {layers} give {budget} trainable parameters within 1 %; the nearest, ranks "
             f"{min(nearest.values())} to {max(nearest.values())}, give {parameters(sizes, nearest)}"
         )
     return ranks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rewire.errors import InputError
 from rewire.whole_file import replacing_file
 
+log = logging.getLogger(__name__)
 COLUMNS = ("strategy", "seed", "learning_rate", "steps", "seconds", "peak_memory_mb", "device")
 
 
@@ -19,6 +21,14 @@ def write_costs(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
         writer = csv.DictWriter(file, COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def there(paths: Sequence[str | Path]) -> list[str | Path]:
+    """Those of ``paths`` that exist: logs may have been cleared away, which is no reason to train again."""
+    for path in paths:
+        if not Path(path).is_file():
+            log.warning("%s is not there: its run has no costs", path)
+    return [path for path in paths if Path(path).is_file()]
 
 
 def read_costs(path: str | Path) -> list[dict[str, str]]:
