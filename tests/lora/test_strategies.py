@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rewire.errors import InputError
 from rewire.lora import strategies
 from rewire.lora.criticality import SCHEMA
-from rewire.lora.declared import is_drawn, needs_count, needs_criticality
+from rewire.lora.declared import beyond, is_drawn, needs_count, needs_criticality
 from rewire.lora.strategies import (
     LAYERS,
     Candidates,
@@ -41,6 +41,23 @@ CRITICALITY = pa.Table.from_pylist(
 
 def empty() -> pa.Table:
     return CRITICALITY.slice(0, 0)
+
+
+def test_what_is_beyond_a_model_is_said() -> None:
+    assert beyond("s", {"layers": [0, 4, 5]}, 4) == (
+        "lora.strategies.s.layers: there is no layer 4; the model has layers 0..3"
+    )
+    assert beyond("s", {"layers": "circuit", "count": 5}, 4) == (
+        "lora.strategies.s.count is 5; the model has 4 layers"
+    )
+    for declared in (
+        {"layers": [0, 3]},
+        {"layers": "all"},
+        {"heads": "circuit", "count": 9},
+        {"count": 4},
+        {},
+    ):
+        assert beyond("s", declared, 4) is None
 
 
 def test_layers_by_name() -> None:

@@ -133,6 +133,18 @@ def test_summaries_are_judged_on_articles_that_chose_nothing(smoke, split):
     assert f"summaries.split: {split!r}" in message
 
 
+@pytest.mark.parametrize(
+    ("declared", "said"),
+    [
+        ({"layers": [0, 9]}, "layers: there is no layer 9; the model has layers 0..1 (small)"),
+        ({"layers": "circuit", "count": 3}, "count is 3; the model has 2 layers (small)"),
+    ],
+)
+def test_layers_that_a_model_has_not_are_refused_before_anything_runs(smoke, declared, said):
+    message = smoke.refused(preset=smoke.preset({"lora.strategies.mine": declared}))
+    assert f"lora.strategies.mine.{said}" in message
+
+
 @pytest.mark.parametrize("key", WITHOUT_EFFECT)
 def test_a_key_that_nothing_reads_plans_nothing(smoke, key):
     assert smoke.planned(preset=smoke.preset({key: WITHOUT_EFFECT[key]})) == {}

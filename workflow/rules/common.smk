@@ -19,6 +19,7 @@ os.environ.update(
 sys.path.insert(0, str(SOURCE))  # what the workflow itself imports needs no environment
 from rewire.lora.declared import (
     CRITERIA,
+    beyond,
     is_drawn,
     needs_count,
     needs_criticality,
@@ -102,7 +103,7 @@ STRATEGIES = sorted(
 SEEDS = config["lora"]["seeds"]
 # ways to choose layers: the criteria, and the functions that the library registers
 CHOICES = list(CRITERIA) + re.findall(
-    r'^@layer_choice\("(\w+)"\)',
+    r"""^@layer_choice\(["']([\w-]+)["']\)""",
     (SOURCE / "rewire/lora/strategies.py").read_text(),
     re.MULTILINE,
 )

@@ -15,6 +15,14 @@ CONTEST = [
 ]  # every run of the bake-off
 
 
+for model in dict.fromkeys(model for model, _ in SUMMARIZING):
+    known = described(model)
+    layers = known.get("n_layer", known.get("num_hidden_layers"))
+    for name, declared in config["lora"]["strategies"].items():
+        if isinstance(layers, int) and (wrong := beyond(name, declared, layers)):
+            raise WorkflowError(f"config: {wrong} ({model})")
+
+
 def of_contest(pattern):
     """``pattern`` for every strategy and seed, in the order of CONTEST."""
     return [

@@ -102,22 +102,28 @@ def cached_config(name):
     return found if isinstance(found, str) else ""
 
 
+def described(model):
+    """A model's config: its architecture, its folder's config.json, or the Hub's if that is in the cache."""
+    entry = MODELS[model]
+    if entry["source"] == "scratch":
+        return entry["architecture"]
+    if entry["source"] == "local":
+        return read_json(Path(os.path.expandvars(entry["path"]), "config.json"))
+    return read_json(cached_config(entry["id"]))
+
+
 @lru_cache(maxsize=None)
 def size(model):
-    """A model of the catalogue: by its architecture, its folder's config.json, or the Hub's if that is in the cache."""
+    """A model of the catalogue, as far as its config is known."""
     entry = MODELS[model]
+    words = None
     if entry["source"] == "scratch":
         tokenizer = entry["tokenizer"]
         folder = Path(os.path.expandvars(tokenizer.get("path", "")))
         words = tokenizer.get("vocabulary") or len(read_json(folder / "vocab.json"))
         if "words" in tokenizer:
             words = WORDS
-        return size_of(entry["architecture"], words)
-    if entry["source"] == "local":
-        return size_of(
-            read_json(Path(os.path.expandvars(entry["path"]), "config.json"))
-        )
-    return size_of(read_json(cached_config(entry["id"])))
+    return size_of(described(model), words)
 
 
 LARGE = 20e6  # parameters; what is smaller runs no faster for more threads

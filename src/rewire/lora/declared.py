@@ -53,6 +53,17 @@ def problem(name: str, declared: Mapping[str, Any], choices: Collection[str]) ->
     return found and f"{key}.{found}"
 
 
+def beyond(name: str, declared: Mapping[str, Any], n_layers: int) -> str | None:
+    """What of a strategy is too much for a model of ``n_layers``, in one line that names the key."""
+    layers, count = declared.get("layers"), declared.get("count")
+    above = [layer for layer in layers if layer >= n_layers] if isinstance(layers, list) else []
+    if above:
+        return f"lora.strategies.{name}.layers: there is no layer {above[0]}; the model has layers 0..{n_layers - 1}"
+    if count is not None and "heads" not in declared and count > n_layers:
+        return f"lora.strategies.{name}.count is {count}; the model has {n_layers} layers"
+    return None
+
+
 def unknown_value(said: Mapping[str, Any], choices: Collection[str]) -> str | None:
     layers = said.get("layers", ALL)
     if isinstance(layers, list):
