@@ -48,8 +48,8 @@ def jobs_of(folder: Path) -> Iterator[Job]:
     for path in (folder / ".snakemake/metadata").rglob("*"):
         if path.is_file():
             record = json.loads(path.read_text())
-            if record["log"]:
-                records[record["log"][0]] = record
+            # beside it a training logs what it cost
+            records |= {log: record for log in record["log"] if log.endswith(".log")}
     for log, record in sorted(records.items()):
         job = said((folder / log).read_text(encoding="utf-8"))
         if job:
