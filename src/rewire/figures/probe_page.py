@@ -57,7 +57,7 @@ def by_token(prompts: pd.DataFrame, patches: pd.DataFrame) -> Section:
 def by_head(summary: pd.DataFrame) -> Section:
     """Layer by head for every group of prompts, as in the figure ``heads``."""
     grids = []
-    for group in sorted(set(summary["group"]), key=lambda name: name != ALL):
+    for group in sorted(set(summary["group"]), key=lambda name: (name != ALL, name)):
         tables = {site: choose(summary, site, "recovered", group) for site in HEADS}
         every = pd.concat(tables.values())
         if not len(every):
