@@ -1,7 +1,10 @@
 """The interactive page of a study: what is in it, and in a real browser what the mouse finds."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -55,12 +58,23 @@ def test_the_same_bytes_and_nothing_from_outside(page, tables):
     assert "</script><img" not in text and text.count("</script>") == 2
 
 
+@pytest.mark.parametrize("seed", ["1", "8"])  # they turn the groups around
+def test_the_same_bytes_whatever_order_sets_have(page, tables, tmp_path, seed):
+    """Of strings it depends on PYTHONHASHSEED, which is another in every process: one process alone cannot tell."""
+    call = "import sys; from rewire.figures.probe_page import draw; draw(*sys.argv[1:])"
+    other = tmp_path / "interactive.html"
+    arguments = [*map(str, tables.values()), "a study <of> & names", str(other)]
+    environment = os.environ | {"PYTHONHASHSEED": seed}
+    subprocess.run([sys.executable, "-c", call, *arguments], check=True, env=environment)
+    assert other.read_bytes() == page.read_bytes()
+
+
 def test_every_grid_of_the_tables_is_in_the_page(page):
     """As many as sites, heads, runs and prompts; values as the tables have them."""
     text = re.search(r'id="data">(.*?)</script>', page.read_text(), re.S).group(1)
     positions, heads, attention = json.loads(text)["sections"]
     assert len(positions["grids"]) == 2 * 3 and len(attention["grids"]) == 2 * 2 * 2
-    assert {grid["choice"]["group"] for grid in heads["grids"]} == {"all", *GROUPS}
+    assert list(dict.fromkeys(grid["choice"]["group"] for grid in heads["grids"])) == ["all", *sorted(GROUPS)]
     entering = positions["grids"][0]
     assert entering["columns"] == ["‹name›", NASTY, "‹last›"] and entering["rows"] == ["2", "1", "0"]
     assert np.allclose(entering["values"], [[1, 0, 0]] * LAYERS)
