@@ -11,6 +11,7 @@ configfile: "config/claims.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/paths.smk"
 
 
 wildcard_constraints:

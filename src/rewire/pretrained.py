@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,20 +13,13 @@ from huggingface_hub.errors import HFValidationError, RemoteEntryNotFoundError
 from safetensors import SafetensorError, safe_open
 
 from rewire.errors import InputError
+from rewire.paths import expand, is_whole_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "tokenizer.model", "spiece.model")
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-
-
-def expand(source: str | Path) -> str:
-    """``source`` with environment variables and ``~`` filled in. Errors: InputError for a variable that is not set."""
-    filled = os.path.expandvars(source)
-    if "$" in filled:
-        raise InputError(f"{source}: the environment variable in it is not set")
-    return str(Path(filled).expanduser()) if filled.startswith("~") else filled
 
 
 def resolve_adapter(source: str | Path, adapter: str | Path | None) -> tuple[str | Path, str | Path | None]:
@@ -105,11 +97,6 @@ def read_transformer(source: str, dtype: Any, allow_pickle: bool) -> Any:
         raise InputError(f"{source}: its weights lack {missing[0]} and {len(missing) - 1} others")
     fuse_activations(model)
     return model
-
-
-def is_whole_model(folder: str) -> bool:
-    """Whether a folder holds a model of its own, and no adapter of another."""
-    return (Path(folder) / "config.json").is_file() and not (Path(folder) / "adapter_config.json").is_file()
 
 
 def fuse_activations(transformer: Any) -> None:

@@ -1,5 +1,7 @@
 """The config: presets build, mistakes are one line that names the culprit."""
 
+import json
+import math
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,23 @@ def build(copy, preset, tmp_path, *targets):
 def study(**changes):
     """The default study with other values."""
     return {"probes": {"studies": {"seen-name": changes}}}
+
+
+def news(files):
+    """Articles in those files."""
+    splits = {"train": "all[:9]", "validation": "all[9:12]", "test": "all[12:]"}
+    return {
+        "runs": [{"model": "small", "dataset": "news"}],
+        "datasets": {"news": {"source": "files", "files": files, "splits": splits}},
+    }
+
+
+def mine(**entry):
+    """A run of a local model."""
+    return {
+        "runs": [{"model": "mine", "dataset": "newswire"}],
+        "models": {"mine": {"source": "local", **entry}},
+    }
 
 
 MISTAKES = {
@@ -155,6 +174,81 @@ MISTAKES = {
         {"runs": [{"model": "calculator", "dataset": "newswire"}]},
         ["runs[0].model", "calculator", "words: tasks"],
     ),
+    "a step and a half": (
+        {"checkpoints": {"training": {"steps": 20.5}}},
+        ["checkpoints.training.steps", "20.5", "integer"],
+    ),
+    "a share that is no number": (
+        {"circuits": {"fraction": math.nan}},
+        ["circuits.fraction: nan is not a finite number"],
+    ),
+    "a rate without bound": (
+        {"checkpoints": {"training": {"learning_rate": math.inf}}},
+        ["checkpoints.training.learning_rate: inf is not a finite number"],
+    ),
+    "no number in an architecture": (
+        {"models": {"small": {"architecture": {"initializer_range": math.nan}}}},
+        ["models.small.architecture.initializer_range: nan"],
+    ),
+    "one rate of several": ({"lora": {"learning_rates": [0.1, math.inf]}}, ["lora.learning_rates[1]: inf"]),
+    "a seed below 0": (
+        {"checkpoints": {"training": {"seed": -1}}},
+        ["checkpoints.training.seed", "-1", "minimum"],
+    ),
+    "a seed that numpy has not": (
+        {"models": {"small": {"pretraining": {"seed": 2**32}}}},
+        ["models.small.pretraining.seed", "4294967296", "maximum"],
+    ),
+    "articles' seed": ({"datasets": {"newswire": {"seed": -1}}}, ["datasets.newswire.seed", "-1"]),
+    "draws beyond the last seed": (
+        {"lora": {"seeds": [2**32 - 1], "strategies": {"random": {"draws": 2}}}},
+        ["lora.strategies.random.draws", "4294967295"],
+    ),
+    "a run twice": (
+        {"runs": [{"model": "small", "dataset": "newswire"}] * 2},
+        ["runs[1]", "'small'", "'newswire'", "twice"],
+    ),
+    "a measure twice": (
+        {"pairs": {"salience": {"measures": ["rouge1", "rougeL", "rouge1"]}}},
+        ["pairs.salience.measures[2]: 'rouge1' is there twice"],
+    ),
+    "a fraction twice": (
+        {"faithfulness": {"fractions": [0.1, 1, 1.0]}},
+        ["faithfulness.fractions[2]: 1.0 is there twice"],
+    ),
+    "tasks together twice": (
+        {"sequential": {"multi": [["add", "max"], ["max", "add"]]}},
+        ["sequential.multi[1]: max+add is there twice"],
+    ),
+    "files of a variable that is not set": (
+        news({"all": "${REWIRE_NOWHERE}/n.jsonl"}),
+        ["datasets.news.files.all", "variable REWIRE_NOWHERE is not set"],
+    ),
+    "files of nobody's home": (news({"all": "~nobody-at-all/n.jsonl"}), ["datasets.news.files.all", "home"]),
+    "a split of no file": (news({"some": "n.jsonl"}), ["datasets.news.splits.train", "'all[:9]'", "some"]),
+    "a model's path of a variable that is not set": (
+        mine(path="$REWIRE_NOWHERE/model"),
+        ["models.mine.path", "variable REWIRE_NOWHERE is not set"],
+    ),
+    "a checkpoint's path of a variable that is not set": (
+        mine(path="m", checkpoints={"final": "$REWIRE_NOWHERE"}),
+        ["models.mine.checkpoints.final", "variable REWIRE_NOWHERE is not set"],
+    ),
+    "a study's file of a variable that is not set": (
+        study(file="$REWIRE_NOWHERE/study.yaml"),
+        ["probes.studies.seen-name.file", "variable REWIRE_NOWHERE is not set"],
+    ),
+    **{
+        f"a checkpoint named {name}": (
+            mine(path="m", checkpoints={"first": "m", name: "m"}),
+            [f"models.mine.checkpoints.{name}", "choose another"],
+        )
+        for name in ("base", "last", "lora-standard", "cross-model", "pretraining.parquet")
+    },
+    "a strategy named as other results": (
+        {"lora": {"strategies": {"standard-against-last": {}}}},
+        ["lora.strategies.standard-against-last", "choose another"],
+    ),
     "no strategy left": (
         {"lora": {"strategies": dict.fromkeys(("full", "standard", "targeted", "circuit", "random"))}},
         ["lora.strategies"],
@@ -212,3 +306,45 @@ def test_a_strategy_can_be_dropped(copy):
     output = done.stdout + done.stderr
     assert done.returncode == 0, output[-3000:]
     assert "strategy=mine" in output and "strategy=circuit" in output and "strategy=targeted" not in output
+
+
+REVISION = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
+MODEL = {"config.json": {"model_type": "gpt2", "n_layer": 2}}
+# where a model of two layers is: its path, and the folders that are there, of a home and of a Hub's cache
+PATHS = {
+    "at home": ("~/mine", {"mine": MODEL}),
+    "under a variable": ("${HOME}/mine", {"mine": MODEL}),
+    "an adapter": (
+        "~/tuned",
+        {"mine": MODEL, "tuned": {"adapter_config.json": {"base_model_name_or_path": "~/mine"}}},
+    ),
+    "an adapter on an adapter on the Hub": (
+        "$HOME/twice",
+        {
+            "twice": {"adapter_config.json": {"base_model_name_or_path": "someone/tuned"}},
+            f"hub/models--someone--tuned/snapshots/{REVISION}": {
+                "adapter_config.json": {"base_model_name_or_path": "someone/model"}
+            },
+            f"hub/models--someone--model/snapshots/{REVISION}": MODEL,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("where", PATHS)
+def test_the_layers_of_a_model_are_known_wherever_it_is(copy, where, tmp_path):
+    path, folders = PATHS[where]
+    for folder, files in folders.items():
+        (tmp_path / folder).mkdir(parents=True)
+        for name, content in files.items():
+            (tmp_path / folder / name).write_text(json.dumps(content))
+        if folder.startswith("hub"):
+            (tmp_path / folder).parent.parent.joinpath("refs").mkdir()
+            (tmp_path / folder).parent.parent.joinpath("refs/main").write_text(REVISION)
+    strategies = {"mine": {"layers": [0, 2]}}
+    content = mine(path=path) | {"lora": {"strategies": strategies}}
+    (copy.folder / "config/where.yaml").write_text(yaml.safe_dump(content))
+    home = {"HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
+    done = copy.snakemake("--dry-run", preset="config/where.yaml", **home)
+    said = done.stdout + done.stderr
+    assert "lora.strategies.mine.layers: there is no layer 2; the model has layers 0..1 (mine)" in said

@@ -2,6 +2,7 @@
 
 import ast
 import csv
+import json
 import re
 import xml.etree.ElementTree
 from collections.abc import Iterator
@@ -143,6 +144,54 @@ def test_hostile_values_stay_values(copy):
         jobs = copy.planned("results/claims.parquet", preset="config/hostile.yaml")
         assert (jobs["copy_base"], jobs["copy_checkpoint"], jobs["write_articles"]) == (1, 1, 3)
     assert not (copy.folder / "x").exists() and not (copy.folder.parent / "x").exists()
+
+
+@pytest.mark.parametrize("value", [*HOSTILE[:-1], "n{v1}", "{dataset}", "{a,b}", "$", "${}", "n*[!x]?"])
+def test_hostile_file_names_are_files_like_others(copy, value):
+    """What is in such a file is what the articles are made of: nothing of its name is obeyed."""
+    name = f"{value}.jsonl"
+    (copy.folder / name).write_text("".join(f'{{"article": "a {i}", "summary": "s"}}\n' for i in range(3)))
+    splits = dict.fromkeys(("train", "validation", "test"), "all")
+    content = {"datasets": {"news": {"source": "files", "files": {"all": name}, "splits": splits}}}
+    (copy.folder / "config/hostile.yaml").write_text(yaml.safe_dump(content))
+    target = "results/articles/news/test.parquet"
+    (copy.folder / target).parent.mkdir(parents=True, exist_ok=True)
+    (copy.folder / target).touch()
+    copy.record(target, preset="config/hostile.yaml")
+    assert copy.planned(target, preset="config/hostile.yaml") == {}
+    (copy.folder / name).write_text('{"article": "another", "summary": "s"}\n')
+    assert copy.planned(target, preset="config/hostile.yaml") == {"write_articles": 1}
+    assert not (copy.folder / "x").exists() and not (copy.folder.parent / "x").exists()
+
+
+def test_a_file_with_braces_at_home_is_read(copy, tmp_path):
+    (tmp_path / "n{v1}.jsonl").write_text('{"article": "Selby.", "summary": "s"}\n')
+    splits = dict.fromkeys(("train", "validation", "test"), "all")
+    files = {"all": "~/n{v1}.jsonl"}
+    content = {"datasets": {"read": {"source": "files", "files": files, "splits": splits}}}
+    (copy.folder / "config/hostile.yaml").write_text(yaml.safe_dump(content))
+    target = "results/articles/read/test.parquet"
+    done = copy.snakemake(target, preset="config/hostile.yaml", HOME=str(tmp_path))
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert [row["article"] for row in read_table(copy.folder / target).to_pylist()] == ["Selby."]
+
+
+def test_a_model_in_a_folder_with_braces_is_watched(copy):
+    folder = copy.folder / "m{a}"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    for entry in (
+        {"source": "local", "path": "m{a}"},
+        {"source": "hub", "id": "a/b", "checkpoints": {"final": "m{a}"}},
+    ):
+        (copy.folder / "config/hostile.yaml").write_text(yaml.safe_dump({"models": {"braced": entry}}))
+        name = "final" if "checkpoints" in entry else "base"
+        target = f"results/checkpoints/braced/newswire/{name}"
+        (copy.folder / target).mkdir(parents=True)
+        copy.record(target, preset="config/hostile.yaml")
+        assert copy.planned(target, preset="config/hostile.yaml") == {}
+        (folder / "config.json").write_text(json.dumps({"n_layer": name}))
+        assert list(copy.planned(target, preset="config/hostile.yaml").values()) == [1]
 
 
 def test_yaml_tags_build_nothing(copy):

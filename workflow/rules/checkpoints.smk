@@ -73,11 +73,7 @@ rule copy_checkpoint:
         **on_tables(copies=WEIGHTS_READ),
     params:
         code=code("copy_checkpoint.py"),
-        source=lambda wildcards: {
-            "allow_pickle": MODELS[wildcards.model].get("allow_pickle", False),
-            "path": MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint],
-            "source": "local",
-        },
+        source=published_settings,
     script:
         "../scripts/copy_checkpoint.py"
 

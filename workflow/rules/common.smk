@@ -7,6 +7,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
@@ -17,6 +18,7 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join([str(SOURCE), *filter(None, [os.getenv("PYTHONPATH")])])
 )
 sys.path.insert(0, str(SOURCE))  # what the workflow itself imports needs no environment
+from rewire.config_numbers import make_whole, not_finite
 from rewire.lora.declared import (
     CRITERIA,
     beyond,
@@ -35,18 +37,32 @@ for part, key in (("lora", "strategies"), ("sequential", "variants")):
             if declared is not None
         }
 
+if wrong := not_finite(config):
+    raise WorkflowError(f"config: {wrong} is not a finite number")
 try:
     validate(config, "../schemas/config.schema.yaml")
 except WorkflowError as error:
-    problem = error.__context__  # the jsonschema error
+    wrong = error.__context__  # the jsonschema error
     key = (
-        getattr(problem, "json_path", "$").removeprefix("$").removeprefix(".")
+        getattr(wrong, "json_path", "$").removeprefix("$").removeprefix(".")
         or "top level"
     )
-    message = getattr(problem, "message", str(error)).splitlines()[0]
+    message = getattr(wrong, "message", str(error)).splitlines()[0]
+    if getattr(wrong, "validator", "") == "uniqueItems":
+        items = wrong.instance
+        again = next((i for i, item in enumerate(items) if item in items[:i]), 0)
+        key, message = f"{key}[{again}]", f"{items[again]!r} is there twice"
     raise WorkflowError(
         f"config: {key}: {message if len(message) < 300 else '... ' + message[-250:]}"
     )
+# the schema takes 20.0 for an integer
+make_whole(
+    config,
+    yaml.load(
+        (ROOT / "workflow/schemas/config.schema.yaml").read_text(encoding="utf-8"),
+        Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader),
+    ),
+)
 
 MODELS, DATASETS = config["models"], config["datasets"]
 RUNS = [(run["model"], run["dataset"]) for run in config["runs"]]
@@ -101,6 +117,7 @@ STRATEGIES = sorted(
     key=lambda name: (*[name != known for known in KNOWN.split()], name),
 )
 SEEDS = config["lora"]["seeds"]
+LAST_SEED = 2**32 - 1  # as the schema has it
 # ways to choose layers: the criteria, and the functions that the library registers
 CHOICES = list(CRITERIA) + re.findall(
     r"""^@layer_choice\(["']([\w-]+)["']\)""",
@@ -110,6 +127,15 @@ CHOICES = list(CRITERIA) + re.findall(
 for name, declared in config["lora"]["strategies"].items():
     if wrong := problem(name, declared, CHOICES):
         raise WorkflowError(f"config: {wrong}")
+    if name == "standard-against-last" or name.endswith(".parquet"):
+        raise WorkflowError(
+            f"config: lora.strategies.{name}: this name is that of other results, choose another"
+        )
+    draws = declared.get("draws", 0)
+    if max(SEEDS) + draws - len(SEEDS) > LAST_SEED:
+        raise WorkflowError(
+            f"config: lora.strategies.{name}.draws: {draws} draws need seeds after {max(SEEDS)}, {LAST_SEED} is the last"
+        )
 # what the first seed of each strategy trained, as checkpoints
 ADAPTED = {f"lora-{strategy}" for strategy in STRATEGIES}
 
@@ -138,6 +164,24 @@ PUBLISHED_CHECKPOINTS = sorted(
     {name for model in PUBLISHED for name in MODELS[model]["checkpoints"]}
 )
 TRAINED = [name for name in MODELS if name not in PUBLISHED]
+# names of folders and files beside those of the checkpoints, and what `probes` calls the last one
+RESERVED = {
+    "base": "the model without training",
+    "last": "whichever checkpoint is the last",
+    "cross-model": "the exchange of activations",
+    "cross-model-pairs": "the exchange of activations",
+}
+for model in PUBLISHED:
+    for name in MODELS[model]["checkpoints"]:
+        taken = RESERVED.get(name)
+        if name.startswith("lora-"):
+            taken = "an adapter of the bake-off"
+        if name.endswith(".parquet"):
+            taken = "a table"
+        if taken:
+            raise WorkflowError(
+                f"config: models.{model}.checkpoints.{name}: this name is that of {taken}, choose another"
+            )
 for number, (model, dataset) in enumerate(RUNS):
     if dataset in SUMS and model not in PUBLISHED:
         raise WorkflowError(
@@ -267,69 +311,6 @@ def of_checkpoints(pattern, which=checkpoints):
         )
 
     return paths
-
-
-def files_in(*folders):
-    """The files of local folders (environment variables filled in), as inputs; nothing for a Hub id.
-
-    Of an adapter also those of the model, or the adapter, that it is on.
-    """
-    paths = [Path(os.path.expandvars(f)).expanduser() for f in folders if f]
-    for path in paths:  # grows on the way
-        named = read_json(path / "adapter_config.json").get("base_model_name_or_path")
-        below = path
-        if isinstance(named, str) and named:
-            below = Path(os.path.expandvars(named)).expanduser()
-        if below not in paths:
-            paths.append(below)
-    return sorted(
-        str(file) for path in paths for file in path.glob("*") if file.is_file()
-    )
-
-
-def article_settings(wildcards):
-    """A dataset's catalogue entry as one split reads it: another split's rows or file change nothing here."""
-    entry = {k: v for k, v in DATASETS[wildcards.dataset].items() if k != "language"}
-    for key in {"rows", "splits"} & set(entry):
-        entry[key] = {wildcards.split: entry[key][wildcards.split]}
-    name = entry.get("splits", {}).get(wildcards.split, "").split("[")[0]
-    if name in entry.get("files", {}):
-        entry["files"] = {name: entry["files"][name]}
-    return ordered(entry)
-
-
-def base_settings(wildcards):
-    """A base model's catalogue entry, without what is of its training alone."""
-    entry = MODELS[wildcards.model]
-    unread = {"checkpoints", "target_modules"}
-    return ordered({key: entry[key] for key in entry if key not in unread})
-
-
-def article_file(wildcards):
-    """The local file behind a split, if there is one."""
-    entry = DATASETS[wildcards.dataset]
-    if entry["source"] != "files":
-        return []
-    name = entry["splits"][wildcards.split].split("[")[0]
-    return [
-        os.path.expandvars(path) for key, path in entry["files"].items() if key == name
-    ]
-
-
-def tokenizer_files(wildcards):
-    """The files of a tokenizer that a model from scratch takes over."""
-    return files_in(MODELS[wildcards.model]["tokenizer"].get("path"))
-
-
-def base_files(wildcards):
-    """The files behind a base model that is not on the Hub, and behind its adapter."""
-    entry = MODELS[wildcards.model]
-    return files_in(entry.get("path"), entry.get("adapter"))
-
-
-def published_files(wildcards):
-    """The files behind a published checkpoint that is a local directory."""
-    return files_in(MODELS[wildcards.model]["checkpoints"][wildcards.checkpoint])
 
 
 def last_checkpoint(pattern):

@@ -4,7 +4,6 @@ Rules say it in one line, `resources: **reading(...)`. `mem_mb` covers a run on 
 process's memory with everything else. Both it and `runtime` double with every attempt.
 """
 
-import json
 import shutil
 from math import ceil
 from typing import NamedTuple
@@ -85,31 +84,15 @@ def size_of(config, vocabulary=None):
     )
 
 
-def read_json(path):
-    """The mapping in a JSON file; nothing where there is none, or none that can be read: the job itself says so."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def cached_config(name):
-    """Where config.json of a Hub id is in the local cache, or nowhere."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(name, "config.json")
-    return found if isinstance(found, str) else ""
-
-
 def described(model):
-    """A model's config: its architecture, its folder's config.json, or the Hub's if that is in the cache."""
+    """A model's config: its architecture, or the config.json of its folder or, if that is in the cache, of the Hub.
+
+    Of an adapter that of the model below it.
+    """
     entry = MODELS[model]
     if entry["source"] == "scratch":
         return entry["architecture"]
-    if entry["source"] == "local":
-        return read_json(Path(os.path.expandvars(entry["path"]), "config.json"))
-    return read_json(cached_config(entry["id"]))
+    return model_config(entry.get("path", entry.get("id")), entry.get("adapter"))
 
 
 @lru_cache(maxsize=None)
@@ -119,10 +102,9 @@ def size(model):
     words = None
     if entry["source"] == "scratch":
         tokenizer = entry["tokenizer"]
-        folder = Path(os.path.expandvars(tokenizer.get("path", "")))
-        words = tokenizer.get("vocabulary") or len(read_json(folder / "vocab.json"))
-        if "words" in tokenizer:
-            words = WORDS
+        words = tokenizer.get("vocabulary", WORDS)
+        if "path" in tokenizer:
+            words = len(content_of(expand_path(tokenizer["path"]), "vocab.json"))
     return size_of(described(model), words)
 
 

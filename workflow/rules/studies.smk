@@ -16,7 +16,7 @@ PROBE_FIGURES = [
 
 
 def study_file(wildcards):
-    return os.path.expandvars(STUDIES[wildcards.study]["file"])
+    return expand_path(STUDIES[wildcards.study]["file"])
 
 
 def study_checkpoints(study, model):
@@ -38,21 +38,18 @@ def studied(study):
 
 def layers_known(model):
     """How many layers a model has, 0 if only the job itself will know."""
-    entry = MODELS[model]
-    if entry["source"] == "hub" and not cached_config(entry["id"]):
-        return 0
-    folder = Path(os.path.expandvars(entry.get("path", "")))
-    if entry["source"] == "local" and not read_json(folder / "config.json"):
-        return 0
-    return size(model).layers
+    return size(model).layers if described(model) else 0
 
 
 def check_study(study):
     """One line for a file that is not there, a name that is in no catalogue, or a layer that a model has not."""
     entry, key = STUDIES[study], f"probes.studies.{study}"
     problem = None
-    if not Path(os.path.expandvars(entry["file"])).is_file():
+    file = expanded(f"{key}.file", entry["file"])
+    if not Path(file).is_file():
         problem = f"file: {entry['file']!r} is not there"
+    if contains_wildcard(file):
+        problem = f"file: {entry['file']!r} has braces, which are a wildcard to Snakemake; rename it"
     for kind, catalogue in (("models", MODELS), ("datasets", DATASETS)):
         for name in entry.get(kind, ()):
             if name not in catalogue:

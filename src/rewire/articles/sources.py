@@ -7,7 +7,6 @@ import glob
 import json
 import logging
 import math
-import os
 import reprlib
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from rewire.articles import newswire
 from rewire.errors import InputError
+from rewire.paths import expand
 from rewire.tables import schema, write_table
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def load_rows(dataset: Mapping[str, Any], split: str) -> tuple[Iterable[Mapping[
             raise InputError(
                 f"split {split!r} is {expression!r}, but files: names only {', '.join(dataset['files'])}"
             )
-        origin = os.path.expandvars(dataset["files"][name])
+        origin = expand(dataset["files"][name])
         data = load_file(Path(origin), expression.removeprefix(name))
     columns = {"article": "article", "summary": "summary", **dataset.get("columns", {})}
     for column in columns.values():

@@ -142,7 +142,9 @@ def problem(settings: Mapping[str, Any], known: Collection[str]) -> str | None:
         return f"sequential.base.tasks: {given[0]!r} is fine-tuned on too; a base would know it beforehand"
     if found := wrong_pair(settings["pairs"], tasks):
         return f"sequential.pairs: {found}"
-    for together in settings["multi"]:
+    for number, together in enumerate(settings["multi"]):
+        if sorted(together) in map(sorted, settings["multi"][:number]):
+            return f"sequential.multi[{number}]: {TOGETHER.join(together)} is there twice"
         if outside := [task for task in together if task not in tasks]:
             return f"sequential.multi: {outside[0]!r} is not one of sequential.tasks ({', '.join(tasks)})"
         if found := disagreement(together, settings["numbers"]):
