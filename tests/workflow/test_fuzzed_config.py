@@ -2,7 +2,9 @@
 
 import copy
 import math
+import re
 import runpy
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,9 +32,16 @@ VALUES = [
     3,
     10**20,
     0.5,
+    10.0,
+    20.0,
+    2**32,
+    -1.0,
     1e300,
     math.nan,
     math.inf,
+    -math.inf,
+    "$REWIRE_NOWHERE/x",
+    "~/n{v1}.jsonl",
     "",
     "all",
     "mask",
@@ -40,7 +49,21 @@ VALUES = [
     "text",
     "$(x)\n",
 ]
-VALUES += [[], [[]], [None], ["mask", "mask"], {}, {"a": None}, {1: 2}, ["small"], [{"model": "small"}]]
+VALUES += [
+    [],
+    [[]],
+    [None],
+    [10.0],
+    [0, 0],
+    [0.5, math.nan],
+    ["mask", "mask"],
+    {},
+    {"a": None},
+    {1: 2},
+    ["small"],
+    [{"model": "small"}],
+]
+VALUES += [[{"model": "small", "dataset": "newswire"}] * 2, {"base": "a/b"}, {"lora-standard": "a/b"}]
 
 
 def merged(preset: str) -> dict[str, Any]:
@@ -90,6 +113,7 @@ def taken(config: dict[str, Any]) -> dict[str, Any] | None:
 def check_names(shared: dict[str, Any]) -> None:
     """What is taken hangs together, and is taken again as it has become."""
     config = shared["config"]
+    check_numbers(config)
     for model, dataset in shared["RUNS"]:
         assert model in config["models"] and dataset in config["datasets"]
         steps = shared["checkpoint_steps"](model)
@@ -104,6 +128,52 @@ def test_every_preset_is_taken() -> None:
         shared = taken(copy.deepcopy(CONFIGS[preset]))
         assert shared is not None, preset
         check_names(shared)
+
+
+def with_floats(value: Any) -> Any:
+    """The same numbers, every integer as a float."""
+    if isinstance(value, dict):
+        return {key: with_floats(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [with_floats(part) for part in value]
+    return float(value) if type(value) is int else value
+
+
+def numbers(value: Any, key: str = "") -> Iterator[tuple[str, int | float]]:
+    """Every number with the names that lead to it."""
+    if isinstance(value, dict | list):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from numbers(part, f"{key}.{name}")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield key, value
+
+
+# numbers of any kind, which stay as they are
+OF_ANY_KIND = re.compile(
+    r"architecture|options|weight_decay|learning_rate|dropout|alpha|fraction|critical_layers\.\w|rate$|ratio|rule|learned"
+)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_whole_floats_are_the_integers_that_they_stand_for(preset: str) -> None:
+    """All that jobs depend on is the same, to the letter."""
+    integers, floats = taken(copy.deepcopy(CONFIGS[preset])), taken(with_floats(CONFIGS[preset]))
+    assert integers is not None and floats is not None
+    given, read = dict(numbers(integers["config"])), dict(numbers(floats["config"]))
+    assert given == read and len(given) > 100
+    differing = [key for key in given if repr(given[key]) != repr(read[key])]
+    assert [key for key in differing if not OF_ANY_KIND.search(key)] == []
+    assert floats["STEP_OF"] == integers["STEP_OF"] and floats["SEEDS"] == integers["SEEDS"]
+
+
+def check_numbers(config: dict[str, Any]) -> None:
+    """Of a config that is taken: finite, seeds as numpy takes them, and integers are integers."""
+    for key, value in numbers(config):
+        assert math.isfinite(value), key
+        if re.search(r"\.seeds?(\.\d+)?$", key):
+            assert isinstance(value, int) and 0 <= value < 2**32, key
+        if re.search(r"steps(\.\d+)?$|batch_size|examples|batch_tokens", key):
+            assert isinstance(value, int), key
 
 
 fuzzed = settings(max_examples=tries(150, 3000), deadline=None, suppress_health_check=[HealthCheck.too_slow])

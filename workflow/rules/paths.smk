@@ -35,7 +35,8 @@ for kind, read in READ.items():
         for key, path in paths_of(kind, name).items():
             expanded(key, path)
 for name, entry in DATASETS.items():
-    for split, expression in entry["splits"].items() if "files" in entry else ():
+    for split in SPLITS if "files" in entry else ():
+        expression = entry["splits"][split]
         if expression.split("[")[0] not in entry["files"]:
             raise WorkflowError(
                 f"config: datasets.{name}.splits.{split}: {expression!r} is of none of files "
