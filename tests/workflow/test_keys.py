@@ -150,6 +150,19 @@ def test_a_key_that_nothing_reads_plans_nothing(smoke, key):
     assert smoke.planned(preset=smoke.preset({key: WITHOUT_EFFECT[key]})) == {}
 
 
+def test_whole_floats_plan_nothing(smoke):
+    """20.0 where 20 was run: of settings, of checkpoints, of layers."""
+    content = yaml.safe_load((smoke.folder / "config/smoke.yaml").read_text())
+    floats = {
+        "checkpoints.steps": [float(step) for step in content["checkpoints"]["steps"]],
+        "checkpoints.training.steps": float(content["checkpoints"]["training"]["steps"]),
+        "lora.seeds": [float(seed) for seed in content["lora"]["seeds"]],
+        "pairs.examples": float(content["pairs"]["examples"]),
+        "models.small.pretraining.batch_size": float(content["models"]["small"]["pretraining"]["batch_size"]),
+    }
+    assert smoke.planned(preset=smoke.preset(floats)) == {}
+
+
 @pytest.fixture(scope="module")
 def foreign(smoke):
     """The finished run with empty files that count as made from the entries of ``FOREIGN``."""
