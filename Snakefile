@@ -52,6 +52,14 @@ localrules:
     claims,
 
 
+made = any(path.is_dir() for path in Path("results").glob("*"))
+if workflow.is_main_process and made and not os.path.isdir(".snakemake/metadata"):
+    logger.warning(
+        "results: made elsewhere, without .snakemake/metadata, which says with what config and code each file was made: "
+        "changes of either since then cannot be seen. Copy .snakemake along, or make all again with --forceall"
+    )
+
+
 onstart:
     if os.path.isdir("results") and not os.access("results", os.W_OK):
         raise WorkflowError(

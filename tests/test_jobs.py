@@ -86,6 +86,7 @@ def test_the_log_of_an_earlier_attempt_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one core: torch has no choice")
 def test_torch_uses_the_threads_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setenv("MKL_NUM_THREADS", "1")  # as Snakemake does with one core; torch takes the smaller
     for threads in (1, 2):
         done, log = run(tmp_path, "import torch\nprint(torch.get_num_threads())", threads)
         assert done.stdout == f"{threads}\nafter\n"

@@ -20,6 +20,8 @@ messages = logging.getLogger("rewire.jobs")
 # what an operating system answers where no program is to blame
 REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM}
 
+POOLS = ("OMP", "MKL", "OPENBLAS", "GOTO")  # Snakemake sets these to the cores that it has
+
 
 @contextmanager
 def job(log: str, threads: int = 1) -> Iterator[None]:
@@ -33,7 +35,8 @@ def job(log: str, threads: int = 1) -> Iterator[None]:
     """
     started, start = age(), time.perf_counter()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+    for library in POOLS:
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
     if not sys.stderr.isatty():  # bars of huggingface_hub, transformers and datasets
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     handler = logging.FileHandler(log, mode="w")

@@ -13,12 +13,11 @@ from rewire.checkpoints.training import (
     SCHEMA,
     Milestones,
     evenly_spaced,
-    fresh_unless_same,
-    last_checkpoint,
     train,
     training_rows,
     write_training_table,
 )
+from rewire.checkpoints.unfinished import last_checkpoint
 from rewire.tables import read_table
 
 
@@ -295,35 +294,3 @@ def test_another_base_model_drops_the_unfinished_run(tokenizer: Any, tmp_path: P
     with pytest.raises(Killed):
         once(tmp_path / "work", 0, killed_at(6))
     assert same(once(tmp_path / "work", 1), once(tmp_path / "fresh", 1))
-
-
-@pytest.mark.parametrize("spoil", ["missing", "empty", "truncated"])
-def test_a_half_written_checkpoint_is_not_taken(tokenizer: Any, tmp_path: Path, spoil: str) -> None:
-    rows, weights = run(tokenizer, tmp_path / "whole")
-    with pytest.raises(Killed):
-        run(tokenizer, tmp_path / "killed", killed_at(6))
-    newest = last_checkpoint(tmp_path / "killed")
-    assert newest is not None
-    state = newest / "trainer_state.json"
-    text = state.read_text()
-    state.unlink()
-    if spoil != "missing":
-        state.write_text(text[: len(text) // 2] if spoil == "truncated" else "")
-    assert last_checkpoint(tmp_path / "killed") != newest
-    again, ended = run(tokenizer, tmp_path / "killed")
-    assert same(weights, ended)
-    assert again == rows
-
-
-def test_fresh_unless_same(tmp_path: Path) -> None:
-    work = tmp_path / "deep" / "work"
-    fresh_unless_same(work, {"a": 1, "b": 2})
-    (work / "kept").mkdir()
-    fresh_unless_same(work, {"b": 2, "a": 1})
-    assert (work / "kept").exists()
-    fresh_unless_same(work, {"a": 1, "b": 3})
-    assert not (work / "kept").exists()
-    (work / "identity.json").unlink()
-    (work / "kept").mkdir()
-    fresh_unless_same(work, {"a": 1, "b": 3})
-    assert not (work / "kept").exists()

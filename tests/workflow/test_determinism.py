@@ -22,6 +22,16 @@ def test_stages_that_run_again_elsewhere_give_the_same_bytes(clone, finished: Pa
     check_same(clone.folder, contents(finished))
 
 
+def test_training_on_one_core_gives_the_same_bytes(clone, finished: Path) -> None:
+    """Its two threads share the core: sums of another number of threads would differ in their last bits."""
+    target = f"results/checkpoints/{CELL}/base"
+    done = clone.snakemake("--force", target, cores=1)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    log = (clone.folder / f"logs/checkpoints/{CELL}/pretrain.log").read_text()
+    assert "threads 2," in log.splitlines()[0]
+    check_same(clone.folder, contents(finished))
+
+
 @pytest.mark.skipif(not NIGHTLY, reason="a second smoke run: REWIRE_NIGHTLY=1 runs it")
 def test_two_smoke_runs_give_the_same_bytes(make_copy, finished: Path) -> None:
     copy = make_copy("twice")

@@ -291,6 +291,21 @@ def test_a_clone_elsewhere_with_the_results_copied_in_has_nothing_to_do(clone):
     assert clone.planned() == {}
 
 
+def test_results_without_what_they_were_made_with_are_taken_with_a_warning(clone):
+    """Only .snakemake/metadata knows the config and the code of a file: without it Snakemake sees no change of them."""
+    said = [dry_run_of(clone)]
+    shutil.rmtree(clone.folder / ".snakemake/metadata")
+    said.append(dry_run_of(clone))
+    assert ["without .snakemake/metadata" in text for text in said] == [False, True]
+    assert "--forceall" in said[1] and "Nothing to be done" in said[1]
+
+
+def dry_run_of(copy) -> str:
+    done = copy.snakemake("--dry-run")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout + done.stderr
+
+
 def test_the_model_under_a_local_adapter_is_an_input(make_copy):
     copy = make_copy("adapter")
     for name, file, content in (

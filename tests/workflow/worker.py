@@ -55,7 +55,8 @@ def run(job: Any, largest_file: int | None) -> dict[str, Any]:
     given |= {"params": job.params, "wildcards": job.wildcards, "threads": job.threads}
     for path in map(Path, [*map(str, job.output), *map(str, job.log)]):
         path.parent.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(job.threads)  # in a process of its own it would read that from the environment
+    # in a process of its own it would read that from the environment
+    torch.set_num_threads(getattr(job.params, "threads", job.threads))
     said, started = io.StringIO(), time.perf_counter()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):

@@ -27,6 +27,7 @@ rule pretrain:
         **training(lambda wildcards: MODELS[wildcards.model]["pretraining"]),
     params:
         code=code("pretrain.py"),
+        threads=computing(training_threads),
         model=base_settings,
         work=f"{CELL}/.pretraining",
     script:
@@ -100,6 +101,7 @@ rule finetune:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
         code=code("finetune.py"),
+        threads=computing(training_threads),
         training=section("checkpoints", "training"),
         # Snakemake does not track what takes the output: other steps to keep do not train this again
         kept=lambda wildcards, output: sorted(STEPS),
@@ -130,6 +132,7 @@ rule keep_step:
         **training(lambda wildcards: config["checkpoints"]["training"]),
     params:
         code=code("checkpoint_step.py"),
+        threads=computing(training_threads),
         training=section("checkpoints", "training"),
         step=lambda wildcards: STEP_OF[wildcards.checkpoint],
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],

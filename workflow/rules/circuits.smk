@@ -22,6 +22,7 @@ rule find_scores:
         **reading("circuits", passes=config["circuits"]["steps"] + 2),
     params:
         code=code("circuit_scores.py"),
+        threads=computing(threads_of),
         circuits=section(
             "circuits",
             "method",

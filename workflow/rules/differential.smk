@@ -47,6 +47,7 @@ rule compare_with_base:
         **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
         code=code("differential.py"),
+        threads=computing(threads_of),
         differential=MEASURING,
     script:
         "../scripts/differential.py"
@@ -73,6 +74,7 @@ rule compare_with_last:
         **reading("differential", passes=2, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
         code=code("differential.py"),
+        threads=computing(threads_of),
         differential=MEASURING,
     script:
         "../scripts/differential.py"

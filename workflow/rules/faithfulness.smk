@@ -34,6 +34,7 @@ rule evaluate_circuit:
         **reading("faithfulness", passes=CIRCUITS_JUDGED),
     params:
         code=code("faithfulness.py"),
+        threads=computing(threads_of),
         circuits=section(
             "circuits", "method", "steps", "grid", "metric", "batch_tokens"
         ),
@@ -63,6 +64,7 @@ rule test_circuit:
         **reading("faithfulness", passes=config["faithfulness"]["dropped_edges"] + 100),
     params:
         code=code("faithfulness_criteria.py"),
+        threads=computing(threads_of),
         circuits=section(
             "circuits", "method", "steps", "grid", "metric", "fraction", "batch_tokens"
         ),

@@ -125,6 +125,7 @@ rule tune_strategy:
         ),
     params:
         code=code("lora_tune.py"),
+        threads=computing(threads_of),
         lora=lora_settings,
         seed=SEEDS[0],
         draw=0,
@@ -162,6 +163,7 @@ rule tune_draw:
         ),
     params:
         code=code("lora_tune.py"),
+        threads=computing(threads_of),
         lora=lora_settings,
         seed=lambda wildcards: int(wildcards.seed),
         draw=lambda wildcards: seeds_of(wildcards.strategy).index(int(wildcards.seed)),
@@ -196,6 +198,7 @@ rule train_adapter:
         **training(lambda wildcards: config["lora"]["training"]),
     params:
         code=code("lora_adapter.py"),
+        threads=computing(threads_of),
         lora=rate_chosen,
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
         work=f"{TRAINED_RUN}/.training",
@@ -222,6 +225,7 @@ rule summarize_adapters:
         **generating(lambda wildcards: len(seeds_of(wildcards.strategy))),
     params:
         code=code("lora_summaries.py"),
+        threads=computing(threads_of),
         seeds=lambda wildcards: seeds_of(wildcards.strategy),
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],

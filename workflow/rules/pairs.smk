@@ -72,6 +72,7 @@ rule measure_pairs:
         **reading("circuits", passes=4 * len(CORRUPTIONS)),
     params:
         code=code("pair_effect.py"),
+        threads=computing(threads_of),
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
     script:

@@ -39,6 +39,7 @@ rule patch_study:
         **reading("probes", passes=200, kept=FORWARD),
     params:
         code=code("probes_patches.py"),
+        threads=computing(threads_of),
         probes=probing(
             "components", "heads", "batch_tokens", of_study=["head_positions"]
         ),
@@ -65,6 +66,7 @@ rule patch_neurons:
         **reading("probes", passes=1000, kept=FORWARD),
     params:
         code=code("probes_neurons.py"),
+        threads=computing(threads_of),
         probes=probing("top", "tokens", "batch_tokens", of_study=["layers", "position"]),
     script:
         "../scripts/probes_neurons.py"
@@ -90,6 +92,7 @@ rule read_study:
         **reading("probes", passes=4, kept=FORWARD),
     params:
         code=code("probes_readings.py"),
+        threads=computing(threads_of),
         probes=probing("top_heads", "keys", "batch_tokens", of_study=["labels"]),
     script:
         "../scripts/probes_readings.py"
@@ -139,6 +142,7 @@ rule cross_study:
         **reading("probes", passes=200, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
         code=code("probes_cross_study.py"),
+        threads=computing(threads_of),
         probes=CROSSING,
     script:
         "../scripts/probes_cross_study.py"
@@ -164,6 +168,7 @@ rule cross_pairs:
         **reading("probes", passes=200, copies=WEIGHTS_COMPARED, kept=FORWARD),
     params:
         code=code("probes_cross_pairs.py"),
+        threads=computing(threads_of),
         probes=CROSSING,
     script:
         "../scripts/probes_cross_pairs.py"

@@ -121,6 +121,13 @@ def training_threads(wildcards):
     return max(2, threads_of(wildcards))
 
 
+def computing(declared):
+    """Param: the threads to compute with, ``declared`` or what --set-threads gives, be there fewer cores: the last bits
+    of a sum depend on their number. What takes the threads is not tracked, and reruns nothing.
+    """
+    return lambda wildcards, threads: max(threads, declared(wildcards))
+
+
 HERE = any(map(shutil.which, ("nvidia-smi", "rocm-smi")))  # a GPU, on this machine
 
 

@@ -26,6 +26,7 @@ rule test_robustness:
         **reading("circuits", passes=CIRCUITS_FOUND * config["circuits"]["steps"]),
     params:
         code=code("robustness.py"),
+        threads=computing(threads_of),
         corruptions=CORRUPTIONS,
         checkpoints=lambda wildcards: ["base", last(wildcards.model)],
         corruption=config["circuits"]["corruption"],

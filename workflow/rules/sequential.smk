@@ -208,6 +208,7 @@ rule pretrain_on_tasks:
         **training_stage(lambda wildcards: MODELS[wildcards.model]["pretraining"]),
     params:
         code=code("sequential_base.py"),
+        threads=computing(training_threads),
         model=base_settings,
         tasks=sorted(every_task(SECTION)),
         sequential=section("sequential", "base", "numbers", "rows", "seed"),
@@ -315,6 +316,7 @@ rule train_task:
         **training_stage(),
     params:
         code=code("sequential_train.py"),
+        threads=computing(threads_of),
         sequential=stage_settings,
         variant=None,
         checkpoint="",
@@ -347,6 +349,7 @@ rule train_second_task:
         **training_stage(),
     params:
         code=code("sequential_train.py"),
+        threads=computing(threads_of),
         sequential=stage_settings,
         variant=variant_of,
         checkpoint=LAST_STEP,
@@ -381,6 +384,7 @@ rule measure_task:
         **measuring_run(PASSES),
     params:
         code=code("sequential_measures.py"),
+        threads=computing(threads_of),
         run=described_run,
         steps=KEPT_STEPS,
         sequential=measuring(),
@@ -416,6 +420,7 @@ rule measure_second_task:
         **measuring_run(PASSES),
     params:
         code=code("sequential_second.py"),
+        threads=computing(threads_of),
         run=described_run,
         steps=KEPT_STEPS,
         sequential=measuring(),
@@ -446,6 +451,7 @@ rule judge_task:
         **measuring_run(10 * (config["faithfulness"]["random"] + 10)),
     params:
         code=code("sequential_faithfulness.py"),
+        threads=computing(threads_of),
         step=LAST_STEP,
         circuits=ordered(
             section("circuits", "method", "steps", "grid", "metric", "batch_tokens")

@@ -73,6 +73,7 @@ rule combine_circuits:
         **measuring_run(PASSES * len(COMPOSED) * 4),
     params:
         code=code("sequential_algebra.py"),
+        threads=computing(threads_of),
         composites=ordered(COMPOSED),
         tasks=composite_tasks(),
         step=LAST_STEP,
@@ -103,6 +104,7 @@ rule grow_circuit:
         **measuring_run(PASSES * len(config["faithfulness"]["fractions"])),
     params:
         code=code("sequential_curve.py"),
+        threads=computing(threads_of),
         step=LAST_STEP,
         sequential=ordered(measuring_circuits() | section("faithfulness", "fractions")),
     script:

@@ -22,6 +22,7 @@ rule summarize:
         **generating(),
     params:
         code=code("summaries.py"),
+        threads=computing(threads_of),
         summaries=section("summaries"),
         language=lambda wildcards: DATASETS[wildcards.dataset]["language"],
     script:

@@ -2,7 +2,7 @@
 
 from rewire.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.params.threads):
     from rewire.faithfulness.curve import write_faithfulness
 
     write_faithfulness(

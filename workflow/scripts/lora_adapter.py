@@ -2,7 +2,7 @@
 
 from rewire.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.params.threads):
     from rewire.lora.adapters import train_run
     from rewire.lora.tuning import chosen_rate
 

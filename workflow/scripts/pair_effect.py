@@ -2,7 +2,7 @@
 
 from rewire.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.params.threads):
     from rewire.pair_effect import write_effects
 
     write_effects(

@@ -2,7 +2,7 @@
 
 from rewire.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.params.threads):
     from rewire.probes.stage import write_cross_study
 
     write_cross_study(

@@ -2,7 +2,7 @@
 
 from rewire.jobs import job
 
-with job(snakemake.log[0], snakemake.threads):
+with job(snakemake.log[0], snakemake.params.threads):
     from rewire.sequential.base import pretrain_base
 
     pretrain_base(

@@ -12,7 +12,8 @@ from rewire import prompts
 from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.save import copy_folder, save_checkpoint
 from rewire.checkpoints.token_mean_trainer import IGNORED, Example
-from rewire.checkpoints.training import Milestones, discard, evenly_spaced, train, write_training_table
+from rewire.checkpoints.training import Milestones, evenly_spaced, train, write_training_table
+from rewire.checkpoints.unfinished import discard
 from rewire.errors import InputError
 from rewire.pretrained import context_length, load_tokenizer, load_transformer
 from rewire.tables import read_table

@@ -12,7 +12,8 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForCausalLM, PreTr
 
 from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.token_mean_trainer import Example
-from rewire.checkpoints.training import Milestones, discard, evenly_spaced, train, write_training_table
+from rewire.checkpoints.training import Milestones, evenly_spaced, train, write_training_table
+from rewire.checkpoints.unfinished import discard
 from rewire.errors import InputError
 from rewire.pretrained import load_tokenizer
 from rewire.prompts import encode

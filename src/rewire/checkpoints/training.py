@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import math
-import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from transformers import PreTrainedModel, PrinterCallback, TrainerCallback, Trai
 
 from rewire.checkpoints.stopping import best_step, is_over, validation_losses
 from rewire.checkpoints.token_mean_trainer import Example, TokenMeanTrainer, collate
+from rewire.checkpoints.unfinished import fresh_unless_same, last_checkpoint, seal
 from rewire.tables import schema, write_table
 from rewire.whole_file import explaining
 
@@ -67,6 +67,9 @@ class _AtMilestones(TrainerCallback):
             # logged before it is saved: a resumed Trainer forgets the losses that it has not logged
             control.should_log = control.should_save = True
         return control
+
+    def on_save(self, args, state, control, **kwargs):  # type: ignore[no-untyped-def]
+        seal(Path(args.output_dir, f"checkpoint-{state.global_step}"))
 
 
 class _Improvements(TrainerCallback):
@@ -122,8 +125,8 @@ def train(
     """Train for ``settings["steps"]`` optimizer steps and return the rows of the training table.
 
     ``settings``: the keys steps, batch_size, learning_rate, schedule, warmup, weight_decay, beta2, log_every, resume_every.
-    ``work``: folder of the unfinished run, resumed if it was started with the same settings, and removed at the end
-    by the caller. ``keep(model, step)`` is called at the milestones to keep and must be safe to call again after a resume.
+    ``work``: folder of the unfinished run, resumed if it was started with the same settings and code, and removed at the
+    end by the caller. ``keep(model, step)`` is called at the milestones to keep and must be safe to call again after a resume.
     The validation loss (nats a token, mean over ``validation``) is measured at step 0 and at the milestones to validate.
     ``stopping``: end early, and keep only the best validated; ``callbacks``: for who wants to watch. Neither changes a step.
     Examples are asked for in an order that depends on ``seed`` and their number alone.
@@ -144,8 +147,9 @@ def train(
     last = last_checkpoint(work)
     if last is None:
         before = trainer.evaluate()["eval_loss"] if len(validation) else math.nan
-        (work / "before.json").write_text(json.dumps(before))
-    before = json.loads((work / "before.json").read_text())
+        # in brackets: half a number is one too
+        (work / "before.json").write_text(json.dumps([before]))
+    [before] = json.loads((work / "before.json").read_text())
     if stopping is not None:
         trainer.add_callback(_Improvements(stopping.patience, before, keep, stopping.drop))
     if last is not None:
@@ -172,7 +176,7 @@ def trainer_arguments(settings: Mapping[str, Any], work: Path, seed: int) -> Tra
         adam_beta2=settings["beta2"],
         logging_steps=settings["log_every"],
         save_strategy="no",
-        save_total_limit=1,
+        save_total_limit=2,  # one is whole while the other is written
         seed=seed,
         data_seed=seed,
         report_to=[],
@@ -233,36 +237,3 @@ def fingerprint(examples: Sequence[Example]) -> str:
     for example in examples:
         found.update(repr(example).encode())
     return found.hexdigest()
-
-
-def fresh_unless_same(work: Path, identity: Mapping[str, Any]) -> None:
-    """Empty ``work`` unless it holds an unfinished run of the same ``identity``."""
-    marker = work / "identity.json"
-    text = json.dumps(identity, sort_keys=True)
-    if work.exists() and (not marker.is_file() or marker.read_text() != text):
-        log.info("%s: an unfinished run with other settings is dropped", work)
-        discard(work)
-    work.mkdir(parents=True, exist_ok=True)
-    marker.write_text(text)
-
-
-def discard(work: Path) -> None:
-    """Remove ``work``; killed half-way, it is dropped by the next run and never resumed."""
-    (work / "identity.json").unlink(missing_ok=True)
-    shutil.rmtree(work)
-
-
-def last_checkpoint(work: Path) -> Path | None:
-    """The newest complete Trainer checkpoint in ``work``; a half-written one (no trainer state) is not taken."""
-    if not (work / "before.json").is_file():
-        return None
-    complete = [folder for folder in work.glob("checkpoint-*") if is_json(folder / "trainer_state.json")]
-    return max(complete, key=lambda folder: int(folder.name.split("-")[1]), default=None)
-
-
-def is_json(path: Path) -> bool:
-    """Whether the file is there and whole."""
-    try:
-        return bool(json.loads(path.read_text()))
-    except (OSError, ValueError):
-        return False

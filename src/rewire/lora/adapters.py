@@ -13,7 +13,8 @@ from rewire.checkpoints.finetuning import SummaryExamples
 from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.stopping import best_step
-from rewire.checkpoints.training import EarlyStopping, Milestones, discard, train, write_training_table
+from rewire.checkpoints.training import EarlyStopping, Milestones, train, write_training_table
+from rewire.checkpoints.unfinished import discard
 from rewire.lora.adapter_files import add_adapter, save_adapter
 from rewire.lora.cost import cost_row, start_measuring
 from rewire.lora.cost_table import write_costs

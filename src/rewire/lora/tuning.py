@@ -11,7 +11,7 @@ from typing import Any
 
 from rewire.checkpoints.published import copy_checkpoint
 from rewire.checkpoints.save import copy_folder
-from rewire.checkpoints.training import discard, fresh_unless_same
+from rewire.checkpoints.unfinished import discard, fresh_unless_same
 from rewire.errors import InputError
 from rewire.lora.adapters import train_run
 from rewire.lora.cost_table import read_costs, write_costs

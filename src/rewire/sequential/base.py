@@ -16,7 +16,8 @@ from transformers import set_seed
 from rewire.checkpoints.save import save_checkpoint
 from rewire.checkpoints.scratch import build_model
 from rewire.checkpoints.token_mean_trainer import IGNORED, Example
-from rewire.checkpoints.training import Milestones, discard, evenly_spaced, train, write_training_table
+from rewire.checkpoints.training import Milestones, evenly_spaced, train, write_training_table
+from rewire.checkpoints.unfinished import discard
 from rewire.pretrained import load_tokenizer
 from rewire.sequential.tasks.declared import parts_of
 from rewire.sequential.tasks.examples import DEFAULTS, all_examples

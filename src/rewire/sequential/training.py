@@ -14,7 +14,8 @@ from rewire.checkpoints.finetuning import VALIDATIONS
 from rewire.checkpoints.names import checkpoint_name
 from rewire.checkpoints.save import copy_folder, save_checkpoint
 from rewire.checkpoints.token_mean_trainer import IGNORED, Example
-from rewire.checkpoints.training import SCHEMA, Milestones, discard, evenly_spaced, train
+from rewire.checkpoints.training import SCHEMA, Milestones, evenly_spaced, train
+from rewire.checkpoints.unfinished import discard
 from rewire.errors import InputError
 from rewire.lora.adapter_files import save_adapter
 from rewire.pairs import checked_rows
