@@ -348,3 +348,20 @@ def test_the_layers_of_a_model_are_known_wherever_it_is(copy, where, tmp_path):
     done = copy.snakemake("--dry-run", preset="config/where.yaml", **home)
     said = done.stdout + done.stderr
     assert "lora.strategies.mine.layers: there is no layer 2; the model has layers 0..1 (mine)" in said
+
+
+NAMES = (
+    "final step-000050 pretrain finetune training agreement three_way trajectories adapter lora probes claims curve effect"
+).split()
+
+
+@pytest.mark.parametrize("source", ["local", "scratch"])
+def test_any_other_name_of_a_checkpoint_plans_everything(copy, source):
+    """Names of stages, logs, tables, and of checkpoints of models that are trained here are nobody else's."""
+    published = dict.fromkeys(NAMES, "m")
+    content = {"models": {"small": {"checkpoints": published}}}
+    if source == "local":
+        content = mine(path="m", checkpoints=published) | study(models=["mine"])
+    (copy.folder / "config/named.yaml").write_text(yaml.safe_dump(content))
+    jobs = copy.planned("everything", preset="config/named.yaml")
+    assert jobs["copy_checkpoint"] == len(NAMES) and "finetune" not in jobs and jobs["cross_study"] == 1

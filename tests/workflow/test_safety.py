@@ -101,6 +101,7 @@ HOSTILE = [
     '"',
     "a'b\"c",
     "x\ny",
+    "x\n",
     "{wildcards}",
     "-x",
     "",
