@@ -350,9 +350,22 @@ def test_the_layers_of_a_model_are_known_wherever_it_is(copy, where, tmp_path):
     assert "lora.strategies.mine.layers: there is no layer 2; the model has layers 0..1 (mine)" in said
 
 
-NAMES = (
-    "final step-000050 pretrain finetune training agreement three_way trajectories adapter lora probes claims curve effect"
-).split()
+NAMES = [
+    "final",
+    "step-000050",
+    "pretrain",
+    "finetune",
+    "training",
+    "agreement",
+    "three_way",
+    "trajectories",
+    "adapter",
+    "lora",
+    "probes",
+    "claims",
+    "curve",
+    "effect",
+]
 
 
 @pytest.mark.parametrize("source", ["local", "scratch"])
