@@ -108,14 +108,21 @@ def fuse_activations(transformer: Any) -> None:
             module.act = GELUTanh()
 
 
-def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
-    """``model`` with a PEFT adapter merged into its weights. Errors: InputError that names the adapter."""
+def put_adapter(model: Any, adapter: str, allow_pickle: bool = False, **options: Any) -> Any:
+    """``model`` under a PEFT adapter (``options``: ``from_pretrained``'s). Errors: InputError that names the adapter."""
     from peft import PeftModel
 
     with explaining(adapter, "adapter"):
         if not allow_pickle:
             check_safetensors(adapter)
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        return PeftModel.from_pretrained(model, adapter, **options)
+
+
+def merge_adapter(model: Any, adapter: str, allow_pickle: bool) -> Any:
+    """``model`` with a PEFT adapter merged into its weights. Errors: InputError that names the adapter."""
+    adapted = put_adapter(model, adapter, allow_pickle)
+    with explaining(adapter, "adapter"):
+        return adapted.merge_and_unload()
 
 
 def check_hub_adapter(source: str) -> None:

@@ -90,7 +90,15 @@ def test_tasks_with_different_numbers_of_rows_are_refused_before_anything_is_mea
     single = world.single("add")
     with pytest.raises(InputError, match=r"short.parquet: 7 rows .* of max on, and 8 of add"):
         measure_second_stage(
-            run, tmp_path / "none", tmp_path / "none", [4], tables, single, single, world.settings, outputs
+            run,
+            tmp_path / "none",
+            tmp_path / "none",
+            [4],
+            tables,
+            single,
+            tmp_path / "none",
+            world.settings,
+            outputs,
         )
     assert not any(path.exists() for path in outputs.values())
 

@@ -119,8 +119,9 @@ class World:
                 together = {task: self.single(task, 0) for task in run.tasks if len(run.tasks) > 1}
                 measure_run(*place, self.settings, files, together)
             else:
-                singles = (self.single(task) for task in run.tasks)
-                measure_second_stage(*place, *singles, self.settings, files)
+                first, second = run.tasks
+                alone = self.single(second).scores(second)
+                measure_second_stage(*place, self.single(first), alone, self.settings, files)
         return files
 
     def single(self, task: str, step: int | None = None) -> Measured:

@@ -1,8 +1,10 @@
 """What jobs ask for: enough and not much more than they were measured to use, on models of three sizes; one GPU at a time."""
 
+import json
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import yaml
@@ -32,6 +34,8 @@ LARGE = BIGGER | {  # forty million; every rule's, in as few steps as can be
     },
     "checkpoints": {"steps": [1], "training": {"steps": 2}},
 }
+DEVICES = ("/dev/nvidia0", "/dev/kfd")
+HERE = bool(shutil.which("nvidia-smi") or shutil.which("rocm-smi") or any(map(os.path.exists, DEVICES)))
 OVERVIEW = re.compile(r"^(?:local)?rule (\w+):\n(.*?)(?=^\S|\Z)", re.M | re.S)
 
 
@@ -42,15 +46,22 @@ def run(copy, *arguments: str, presets: list[str], **environment: str) -> str:
     return done.stdout + done.stderr
 
 
-def planned_jobs(copy, *targets: str, presets: list[str]) -> list[dict[str, str]]:
+def planned_jobs(copy, *targets: str, presets: list[str], **environment: str) -> list[dict[str, str]]:
     """Every job of a dry run: its rule, log and resources."""
-    output = run(copy, *targets, "--dry-run", "--forceall", presets=presets)
+    output = run(copy, *targets, "--dry-run", "--forceall", presets=presets, **environment)
     jobs = []
     for rule, text in OVERVIEW.findall(output):
         lines = dict(re.findall(r"^    (\w+): (.*)$", text, re.M))
         resources = dict(part.split("=", 1) for part in lines["resources"].split(", "))
         jobs.append({"rule": rule, "log": lines.get("log", "")} | resources)
     return jobs
+
+
+def search_path(folder: Path, program: str) -> str:
+    """A PATH on which there is such a program, which does nothing."""
+    (folder / program).write_text("")
+    (folder / program).chmod(0o755)
+    return f"{folder}:{os.environ['PATH']}"
 
 
 def check(copy, jobs: list[dict[str, str]]) -> dict[str, tuple[int, int]]:
@@ -61,7 +72,7 @@ def check(copy, jobs: list[dict[str, str]]) -> dict[str, tuple[int, int]]:
         peak = re.search(r"peak memory (\d+) MB", log.read_text()) if log.is_file() else None
         if peak:
             used, declared = int(peak[1]), int(job["mem_mb"])
-            if not used <= declared <= 4 * used + 1000 + 2000 * ("articles" in job["log"]):
+            if not used <= declared <= 4 * used + 1000:
                 wrong.append(f"{job['log']}: {used} of {declared} MB")
             found[job["rule"]] = (used, declared)
     assert not wrong
@@ -104,9 +115,8 @@ def test_tasks_ask_for_what_they_use(sequenced):
 
 def test_what_runs_a_model_asks_for_a_gpu_and_nothing_else_does(make_copy, tmp_path):
     copy = make_copy("partitions")
-    (tmp_path / "nvidia-smi").write_text("")
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    output = run(copy, "everything", "--dry-run", presets=[SMOKE], PATH=f"{tmp_path}:{os.environ['PATH']}")
+    with_gpu = search_path(tmp_path, "nvidia-smi")
+    output = run(copy, "everything", "--dry-run", presets=[SMOKE], PATH=with_gpu)
     asked = {"0": set(), "1": set()}
     for rule, text in OVERVIEW.findall(output):
         if number := re.search(r"\bgpu=(\d)", text):
@@ -200,20 +210,144 @@ rule hold:
 """
 
 
-@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("there", ["program", "device", None])
 def test_jobs_share_a_gpu_one_after_the_other(make_copy, tmp_path, there):
-    """Where there is an nvidia-smi, never two GPU jobs at once, however many cores; without a GPU, side by side."""
+    """Where there is an nvidia-smi, or a device alone, never two GPU jobs at once; without a GPU, side by side."""
     copy = make_copy(f"gpu-{there}")
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    if there:
-        (programs / "nvidia-smi").write_text("")
-        (programs / "nvidia-smi").chmod(0o755)
-    elif shutil.which("nvidia-smi"):
+    if there != "program" and HERE:
         pytest.skip("a GPU is here")
+    if there == "device":
+        (tmp_path / "device").write_text("")
+        rules = copy.folder / "workflow/rules/resources.smk"
+        assert DEVICES[0] in rules.read_text()
+        rules.write_text(rules.read_text().replace(DEVICES[0], str(tmp_path / "device")))
+    found = search_path(tmp_path, "nvidia-smi") if there == "program" else os.environ["PATH"]
     with (copy.folder / "Snakefile").open("a") as snakefile:
         snakefile.write(TWO_JOBS)
-    run(copy, "two", presets=[SMOKE], PATH=f"{programs}:{os.environ['PATH']}")
+    run(copy, "two", presets=[SMOKE], PATH=found)
     times = [[float(time) for time in (copy.folder / f"{name}.txt").read_text().split()] for name in "ab"]
     first, second = sorted(times)
-    assert (first[1] <= second[0]) == there
+    assert (first[1] <= second[0]) == (there is not None)
+
+
+PYTHIA = {  # of 1.4 billion parameters, as its config.json says
+    "model_type": "gpt_neox", "num_hidden_layers": 24, "hidden_size": 2048, "num_attention_heads": 16,
+    "intermediate_size": 8192, "max_position_embeddings": 2048, "vocab_size": 50304, "tie_word_embeddings": False,
+}  # fmt: skip
+# model -> with a GPU: the least and the most MB that a job of any rule that runs a model asks for; for training in full; and
+# what that asks for at least without one
+BOUNDS = {
+    "gpt2": ((3_500, 12_000), (4_500, 12_000), 12_000),
+    "pythia": ((14_000, 32_000), (20_000, 32_000), 100_000),
+}
+DAY = 24 * 60
+
+
+@pytest.fixture(scope="module")
+def sized(make_copy):
+    """A copy with models of two sizes, and their preset: no weights are needed to plan."""
+    copy = make_copy("sized")
+    (copy.folder / "pythia").mkdir()
+    (copy.folder / "pythia/config.json").write_text(json.dumps(PYTHIA))
+    (copy.folder / "gpt2").mkdir()
+    (copy.folder / "gpt2/config.json").write_text(json.dumps({"model_type": "gpt2"}))
+    modules = ["attention.query_key_value", "attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
+    models = {
+        "gpt2": {"source": "local", "path": "gpt2"},
+        "pythia": {"source": "local", "path": "pythia", "target_modules": modules},
+    }
+    trained = {"training": {"steps": 7500, "batch_size": 8}}
+    content = {
+        "models": models,
+        "runs": [{"model": name, "dataset": "newswire"} for name in models],
+        "checkpoints": trained,
+        "lora": trained,
+        "probes": {"studies": {}},
+        "sequential": {"models": []},
+    }
+    (copy.folder / "config/sized.yaml").write_text(yaml.safe_dump(content))
+    return copy, ["config/sized.yaml"]
+
+
+@pytest.mark.parametrize("model", BOUNDS)
+def test_with_a_gpu_the_host_s_memory_and_a_day_do(sized, tmp_path, model):
+    """Activations are on the GPU: the host holds what is loaded and saved. Without a GPU it holds everything."""
+    copy, presets = sized
+    with_gpu = search_path(tmp_path, "nvidia-smi")
+    jobs = [
+        job
+        for job in planned_jobs(copy, presets=presets, PATH=with_gpu)
+        if job.get("gpu") == "1" and f"/{model}/" in job["log"]
+    ]
+    assert {"finetune", "tune_strategy", "find_scores", "compare_with_base", "summarize"} <= {
+        job["rule"] for job in jobs
+    }
+    (least, most), (training, _), alone = BOUNDS[model]
+    for job in jobs:
+        assert least <= int(job["mem_mb"]) <= most, job
+        assert 30 < int(job["runtime"]) <= DAY, job
+    memory = {job["rule"]: int(job["mem_mb"]) for job in jobs}
+    assert memory["finetune"] >= training
+    if not HERE:
+        target = f"results/checkpoints/{model}/newswire/final"
+        jobs = planned_jobs(copy, target, presets=presets)
+        (memory,) = (int(job["mem_mb"]) for job in jobs if job["rule"] == "finetune")
+        assert memory >= alone
+
+
+def test_a_site_may_lift_the_day(sized, tmp_path):
+    copy, presets = sized
+    (tmp_path / "profile").mkdir()
+    (tmp_path / "profile/config.yaml").write_text("set-resources:\n  tune_strategy:\n    runtime: 4320\n")
+    jobs = planned_jobs(copy, "--profile", str(tmp_path / "profile"), presets=presets)
+    asked = {(job["rule"] == "tune_strategy", job["runtime"]) for job in jobs if "/pythia/" in job["log"]}
+    assert (True, "4320") in asked and not [time for own, time in asked if not own and int(time) > DAY]
+
+
+ATTEMPTS = """
+
+rule tried:
+    output: "{name}.txt"
+    wildcard_constraints: name="short|long"
+    resources: **asked(lambda wildcards: 3e9, lambda wildcards: {"short": 3e15, "long": 2e17}[wildcards.name])
+    shell: "echo {resources.mem_mb} {resources.runtime} >> tried-{wildcards.name}; false"
+"""
+
+
+def test_attempts_double_up_to_a_day(make_copy):
+    copy = make_copy("attempts")
+    with (copy.folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(ATTEMPTS)
+    tried = {}
+    for name in ("short", "long"):
+        done = copy.snakemake(f"{name}.txt", "--retries", "2")
+        assert done.returncode == 1, done.stderr[-2000:]
+        lines = (copy.folder / f"tried-{name}").read_text().splitlines()
+        tried[name] = [tuple(map(int, line.split())) for line in lines]
+    assert tried["short"] == [(3000, 40), (6000, 80), (12000, 160)]
+    assert tried["long"] == [(3000, 697), (6000, 1394), (12000, DAY)]
+
+
+def test_articles_are_asked_for_by_the_file_that_they_are_in(make_copy, tmp_path):
+    """Measured: 231 MB of jsonl take 1,760 MB, with whatever slice of it; 114 MB of csv 913; 49 MB of parquet by zstd 975."""
+    copy = make_copy("articles")
+    measured = {"jsonl": (231, 1760), "csv": (113, 913), "parquet": (49, 975)}
+    splits = {split: split for split in ("train", "validation", "test")}
+    datasets = {"hub": {"source": "hub", "id": "nobody/nothing", "splits": splits}}
+    for ending, (megabytes, _) in measured.items():
+        file = tmp_path / f"all.{ending}"
+        file.touch()
+        os.truncate(file, megabytes * 10**6)  # a hole: planning asks for the size alone
+        splits = {"train": "all", "validation": "all[:10]", "test": "all[10:20]"}
+        datasets[ending] = {"source": "files", "files": {"all": str(file)}, "splits": splits}
+    (copy.folder / "config/articles.yaml").write_text(yaml.safe_dump({"datasets": datasets}))
+    targets = [
+        f"results/articles/{name}/{split}.parquet"
+        for name in (*datasets, "newswire")
+        for split in ("train", "validation")
+    ]
+    jobs = planned_jobs(copy, *targets, presets=[SMOKE, "config/articles.yaml"])
+    asked = {tuple(job["log"].split("/")[2:]): int(job["mem_mb"]) for job in jobs}
+    for name, (_, peak) in measured.items():
+        assert peak < asked[name, "validation.log"] == asked[name, "train.log"] < 2 * peak
+    assert asked["hub", "train.log"] == 3000 and asked["newswire", "train.log"] < 1100

@@ -23,14 +23,16 @@ from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings
 
 
 def one_job_a_rule(preset: str) -> dict[str, Any]:
-    """Rule -> one of its jobs, of those with a script."""
+    """Rule -> one of its jobs, of those of the target ``everything`` with a script."""
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
             resource_settings=ResourceSettings(cores=2, resources={"gpu": 1}),
             config_settings=ConfigSettings(configfiles=[Path(preset)]),
             snakefile=Path("Snakefile"),
         )
-        workflow.dag(dag_settings=DAGSettings(forceall=True)).execute_workflow(executor="dryrun")
+        workflow.dag(dag_settings=DAGSettings(targets={"everything"}, forceall=True)).execute_workflow(
+            executor="dryrun"
+        )
         jobs = sorted(workflow._workflow.dag.jobs, key=lambda job: [str(path) for path in job.output])
         return {job.rule.name: job for job in jobs if job.rule.script is not None}
 

@@ -15,7 +15,7 @@ rule write_articles:
         "../../envs/rewire.yaml"
     threads: 1
     resources:
-        **on_tables(held=2000 * MB),
+        **on_tables(held=articles_held),
     params:
         code=code("articles.py"),
         dataset=article_settings,

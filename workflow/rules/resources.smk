@@ -1,7 +1,8 @@
 """What a job asks of its machine: threads, memory, minutes and a GPU, by one formula from the size of its model.
 
-Rules say it in one line, `resources: **reading(...)`. `mem_mb` covers a run on the CPU, where activations share the
-process's memory with everything else. Both it and `runtime` double with every attempt.
+Rules say it in one line, `resources: **reading(...)`. `mem_mb` is the host's memory: on the CPU, activations and all copies
+of the weights share it; with a GPU, only what passes through it. Both it and `runtime` double with every attempt, `runtime`
+up to DAY.
 """
 
 import shutil
@@ -16,12 +17,28 @@ FLOAT = 4  # bytes
 # and the file's while it is loaded. Compared: base and checkpoint. Trained: weights, gradients, two moments of AdamW,
 # and what is loaded or saved
 WEIGHTS_READ, WEIGHTS_COMPARED, WEIGHTS_TRAINED = 5, 10, 6
+# of these, at once in the host's memory where there is a GPU. Loaded: the model's own and the file's, until it is moved to
+# the GPU; of two models the second comes when the first has been moved. Saved: one, as safetensors gathers all tensors before
+# it writes (the optimizer's state goes one by one). Resumed: the weights' file, and both moments of AdamW, which are read whole
+ON_HOST = {WEIGHTS_READ: 2, WEIGHTS_COMPARED: 2, WEIGHTS_TRAINED: 3}
+# a training keeps on the host its table of articles (CNN/DailyMail's 287,113 take 1.3 GB) and, of every example that it has
+# read, a number and two places in lists a token
+ARTICLES_READ, TOKEN_READ = 2000 * MB, 50
 # floats a token that are held at once: widths of the model a layer, and logits of the whole vocabulary
 BACKWARD, FORWARD = (30, 3), (10, 0)
-RATE = 5e12  # floating-point operations a second: a data-centre GPU of an older make, used to a third
+# floating-point operations a second: half of what an A100 does in float32 (19.5e12). GPT-2's weights and those from scratch are
+# float32, nothing is autocast and torch leaves TF32 off, so that its tensor cores stay idle
+RATE = 1e13
+# minutes, the most that an attempt asks for: few partitions allow more, and an interrupted training goes on in the next
+DAY = 24 * 60
 STARTING = 30  # minutes for starting, loading and writing
 WORDS = 1000  # of a tokenizer made for tasks, more than it has
 LONGEST = 2048  # tokens of an article with its summary, however long the context is
+# bytes of memory a byte of a file of articles, by its ending, measured on 50 to 230 MB. The file is read whole, so that a split
+# that takes ten rows of it uses half as much and more. Parquet is compressed: written by zstd it takes the most
+HELD_BY_ENDING = {".json": 7, ".jsonl": 7, ".csv": 7, ".parquet": 14}
+HELD_BY_HUB = 2000 * MB  # of a dataset whose size is not known
+HELD_BY_ROW = 5000  # of the newswire
 
 
 class Size(NamedTuple):
@@ -128,7 +145,9 @@ def computing(declared):
     return lambda wildcards, threads: max(threads, declared(wildcards))
 
 
-HERE = any(map(shutil.which, ("nvidia-smi", "rocm-smi")))  # a GPU, on this machine
+# in a container the devices may be there without the programs
+PROGRAMS, DEVICES = ("nvidia-smi", "rocm-smi"), ("/dev/nvidia0", "/dev/kfd")
+HERE = any(map(shutil.which, PROGRAMS)) or any(map(os.path.exists, DEVICES))  # a GPU
 
 
 def gpu(wildcards):
@@ -146,23 +165,29 @@ def asked(memory, work=lambda wildcards: 0, minutes=STARTING, **others):
 
     def runtime(wildcards, attempt):
         # twice the time that the work should take
-        return (minutes + ceil(2 * work(wildcards) / RATE / 60)) * 2 ** (attempt - 1)
+        first = minutes + ceil(2 * work(wildcards) / RATE / 60)
+        return min(first * 2 ** (attempt - 1), DAY)
 
     return {"mem_mb": mem_mb, "runtime": runtime, **others}
 
 
-def on_gpu(copies, tokens, kept, work):
+def on_gpu(copies, tokens, kept, work, texts=lambda model, wildcards: 0):
     """A job that runs a model: ``copies`` of its weights, batches of ``tokens``, ``kept`` BACKWARD or FORWARD.
 
     ``tokens``: a function of size and wildcards. ``work``: the same, in tokens that are read forward and backward.
+    ``texts``: bytes of examples; on the CPU they are few beside the activations.
     """
 
     def memory(wildcards):
         model = size(wildcards.model)
         examples = FLOAT * model.edges * config["pairs"]["examples"]
-        weights = FLOAT * copies * model.parameters
+        weights = FLOAT * model.parameters
+        if gpu(wildcards):
+            # every example's scores come to the host, where two corruptions' are compared, resampled and written
+            held = ON_HOST[copies] * weights + 4 * examples
+            return BASE + DRIVER + held + texts(model, wildcards)
         batch = tokens(model, wildcards) * model.activations(*kept)
-        return BASE + gpu(wildcards) * DRIVER + weights + batch + examples
+        return BASE + copies * weights + batch + examples
 
     def operations(wildcards):
         model = size(wildcards.model)
@@ -191,7 +216,10 @@ def training(settings, runs=1):
     def work(model, wildcards):
         return runs * settings(wildcards)["steps"] * batch(model, wildcards)
 
-    return on_gpu(WEIGHTS_TRAINED, batch, BACKWARD, work)
+    def texts(model, wildcards):
+        return ARTICLES_READ + TOKEN_READ * work(model, wildcards) / runs
+
+    return on_gpu(WEIGHTS_TRAINED, batch, BACKWARD, work, texts)
 
 
 def generating(runs=lambda wildcards: 1):
@@ -210,15 +238,30 @@ def generating(runs=lambda wildcards: 1):
     )
 
 
-def on_tables(circuits=0, copies=0, held=0, minutes=STARTING):
+def articles_held(wildcards):
+    """Bytes of memory that a split's articles take while they are read and written."""
+    entry = DATASETS[wildcards.dataset]
+    if entry["source"] == "newswire":
+        return HELD_BY_ROW * entry["rows"][wildcards.split]
+    if entry["source"] == "hub":
+        return HELD_BY_HUB
+    files = [Path(file) for file in article_file(wildcards)]
+    return sum(
+        HELD_BY_ENDING.get(file.suffix, 0) * file.stat().st_size
+        for file in files
+        if file.is_file()
+    )
+
+
+def on_tables(circuits=0, copies=0, held=lambda wildcards: 0, minutes=STARTING):
     """A job without a GPU: ``circuits`` with their examples' scores, ``copies`` of the weights, ``held`` bytes of text."""
 
     def memory(wildcards):
         if not circuits and not copies:
-            return BASE + held
+            return BASE + held(wildcards)
         model = size(wildcards.model)
         scores = circuits * model.edges * config["pairs"]["examples"]
-        return BASE + held + FLOAT * (4 * scores + copies * model.parameters)
+        return BASE + held(wildcards) + FLOAT * (4 * scores + copies * model.parameters)
 
     # a profile names the type of GPU for all jobs; those without one must not ask for it
     return asked(memory, minutes=minutes, gpu=0, gpu_model="")

@@ -402,7 +402,6 @@ rule measure_second_task:
         test=task_tables("test", lambda run: run.tasks),
         first=of_single(f"{OF_RUN}/measures.parquet", 0),
         first_circuits=of_single(f"{OF_RUN}/circuits", 0),
-        alone=of_single(f"{OF_RUN}/measures.parquet", 1),
         alone_circuits=of_single(f"{OF_RUN}/circuits", 1),
     output:
         **{name: f"{OF_RUN}/{name}.parquet" for name in OF_SECOND},

@@ -4,7 +4,7 @@ from rewire.jobs import job
 
 with job(snakemake.log[0], snakemake.params.threads):
     from rewire.sequential.declared import run_of
-    from rewire.sequential.stage import Measured, last_of, measure_second_stage
+    from rewire.sequential.stage import Measured, last_of, measure_second_stage, scores_file
 
     given, steps = snakemake.input, snakemake.params.steps
     run = run_of(**snakemake.params.run)
@@ -15,7 +15,7 @@ with job(snakemake.log[0], snakemake.params.threads):
         steps,
         dict(zip(run.tasks, zip(given.validation, given.test, strict=True), strict=True)),
         Measured(given.first, given.first_circuits, max(steps)),
-        Measured(given.alone, given.alone_circuits, max(steps)),
+        scores_file(given.alone_circuits, run.tasks[1], max(steps)),
         snakemake.params.sequential,
         dict(snakemake.output.items()),
     )

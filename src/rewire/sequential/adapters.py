@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from peft import PeftModel
 
 from rewire.circuits.graph import Graph
 from rewire.circuits.scores_file import read_scored_circuit
@@ -22,7 +21,7 @@ from rewire.lora.budget import adapter_sizes, parameters
 from rewire.lora.heads import LAYOUTS, live_parts, live_sizes
 from rewire.lora.plan import Plan
 from rewire.lora.strategies import Head
-from rewire.pretrained import load_transformer, resolve_adapter
+from rewire.pretrained import load_transformer, put_adapter, resolve_adapter
 from rewire.sequential.declared import CONTINUED, MERGED, OUTSIDE, RANDOM, STACKED
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ def prepared(
         return counted(trained_in_full(load_transformer(start)))
     if adapters == CONTINUED:
         model = load_transformer(base)
-        return counted(PeftModel.from_pretrained(model, str(first), is_trainable=True))
+        return counted(put_adapter(model, str(first), is_trainable=True))
     if adapters == STACKED:
         return counted(stacked(base, first, settings["adapter"]))
     model = load_transformer(start)
@@ -76,7 +75,7 @@ def stacked(base: str | Path, first: str | Path | None, settings: Mapping[str, A
     model = load_transformer(base)
     plan = uniform_plan(model, settings)
     config = lora_config(model, plan, settings)
-    adapted: Any = PeftModel.from_pretrained(model, str(first), adapter_name="first")
+    adapted = put_adapter(model, str(first), adapter_name="first")
     adapted.add_adapter("default", config)
     adapted.base_model.set_adapter(["first", "default"])
     for name, parameter in adapted.named_parameters():

@@ -140,11 +140,12 @@ def measure_second_stage(
     steps: Sequence[int],
     tasks: Mapping[str, Sequence[str | Path]],
     first: Measured,
-    alone: Measured,
+    alone: str | Path,
     settings: Mapping[str, Any],
     outputs: Mapping[str, str | Path],
 ) -> None:
-    """Measure a sequential run on both tasks. ``first``, ``alone``: the single runs of the first and the second task.
+    """Measure a sequential run on both tasks. ``first``: the first task's single run, and ``alone``: the scores file of the
+    second task's circuit in its own, both at the last step.
 
     What the single runs measured is taken from them: the first task at step 0, and the second task's circuit alone.
     ``outputs``: also cross (CROSS) and overlaps (OVERLAPS). Others: as ``measure_run``.
@@ -201,7 +202,7 @@ def cross_row(
     }
 
 
-def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
+def overlaps(found: Measurement, alone: str | Path, last: int) -> Rows:
     """Rows of OVERLAPS. Circuits of two tasks are of as many examples each, resampled by the same draws: what is
     independent stays so."""
     one, two = found.run.tasks
@@ -210,7 +211,7 @@ def overlaps(found: Measurement, alone: Measured, last: int) -> Rows:
         "first_after": found.files[one][last],
         "second_before": found.files[two][0],
         "second_after": found.files[two][last],
-        "second_alone": alone.scores(two),
+        "second_alone": alone,
     }
     trajectory = read_trajectory(files, dict.fromkeys(files, 0), found.settings)
     resampled = trajectory.resample(COMPARED, floors=False)
