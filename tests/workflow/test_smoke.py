@@ -233,13 +233,18 @@ def test_published_checkpoints_stand_in_for_training(smoke):
     content["models"]["published"] = {
         "source": "local",
         "path": str(made / "base"),
-        "checkpoints": {"step-000010": str(made / "step-000010"), "final": "${MADE}/final"},
+        "checkpoints": {"step-000010": str(made / "step-000010"), "final": str(made / "final")},
     }
     content["runs"] = [{"model": "published", "dataset": "newswire"}]
-    (smoke.folder / "config/published.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    preset = smoke.folder / "config/published.yaml"
+    preset.write_text(yaml.safe_dump(content, sort_keys=False))
     planned = smoke.planned(preset="config/published.yaml")
     assert planned["copy_base"] == 1 and planned["copy_checkpoint"] == 2
     assert not {"pretrain", "finetune", "draw_training"} & set(planned)
+    preset.write_text(preset.read_text().replace(f"{made}/final", "${MADE}/final"))
+    assert "final: ${MADE}/final: the environment variable MADE is not set" in smoke.refused(
+        preset="config/published.yaml"
+    )
     target = "results/evolution/published/newswire.parquet"
     done = smoke.snakemake(target, preset="config/published.yaml", MADE=str(made))
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
