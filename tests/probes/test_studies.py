@@ -130,6 +130,8 @@ def without(*keys):
         (STUDY | {"slots": {"one, other": ["Ann"]}}, "slot 'one, other' needs a list of at least 2 values"),
         (STUDY | {"slots": {"one": [True]}}, "slot 'one' is True, expected a text"),
         (STUDY | {"examples": 0}, "examples is 0, expected a whole number from 1"),
+        (STUDY | {"seed": "one"}, "seed is 'one', expected a whole number from 0 to 4294967295"),
+        (STUDY | {"seed": -1}, "seed is -1, expected a whole number"),
         (
             {"pairs": [{"clean": "a", "corrupted": "b", "correct": "c"}]},
             "pair 1: incorrect is None, expected a text",

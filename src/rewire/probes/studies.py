@@ -167,6 +167,9 @@ def from_templates(source: str, written: Mapping[str, Any]) -> list[PromptPair]:
     if not isinstance(templates, list):
         raise InputError(f"{source}: templates is a {type(templates).__name__}, expected a list")
     slots = read_slots(source, written.get("slots") or {})
+    seed = written.get("seed", 0)
+    if type(seed) is not int or not 0 <= seed < 2**32:
+        raise InputError(f"{source}: seed is {short(seed)}, expected a whole number from 0 to {2**32 - 1}")
     pairs: list[PromptPair] = []
     for number, template in enumerate(templates, start=1):
         here = f"{source}: template {number}"
@@ -177,7 +180,7 @@ def from_templates(source: str, written: Mapping[str, Any]) -> list[PromptPair]:
         whole = {key: written[key] for key in SHARED if key in written} | own
         used = used_slots(here, whole, slots)
         chosen = slots_used(used, slots)
-        fillings = drawn_fillings(here, chosen, written.get("examples"), written.get("seed", 0), number)
+        fillings = drawn_fillings(here, chosen, written.get("examples"), seed, number)
         found: dict[tuple[str, ...], PromptPair] = {}
         for count, filling in enumerate(fillings, start=1):
             pair = fill_pair(here, f"{number}-{count:03d}", number, whole, filling)
@@ -242,7 +245,7 @@ def fields(here: str, text: Any) -> Iterator[str]:
 
 
 def drawn_fillings(
-    here: str, slots: Mapping[tuple[str, ...], list[Any]], examples: Any, seed: Any, number: int
+    here: str, slots: Mapping[tuple[str, ...], list[Any]], examples: Any, seed: int, number: int
 ) -> Iterator[dict[str, Any]]:
     """Slot -> value: every filling in order, or ``examples`` different ones drawn at random."""
     count = math.prod(math.perm(len(values), len(names)) for names, values in slots.items())
