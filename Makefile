@@ -3,17 +3,15 @@ PYTHON ?= python3
 CORES ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN := .venv/bin
 
-.PHONY: run test coverage check format
+.PHONY: run test check format
 
 run: .venv/ready
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --cores $(CORES)
 
+# the library's own tests with their coverage; then those that run Snakemake, whose processes are not measured
 test: .venv/ready check
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 3
-
-# of the library by its own tests; a test takes a third more time under it
-coverage: .venv/ready
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 2 --ignore tests/workflow --cov --cov-report=term --cov-fail-under=85
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 3 --ignore tests/workflow --cov --cov-report=term --cov-fail-under=85
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pytest -n 3 tests/workflow
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -245,7 +245,7 @@ def articles_held(wildcards):
         return HELD_BY_ROW * entry["rows"][wildcards.split]
     if entry["source"] == "hub":
         return HELD_BY_HUB
-    files = [Path(file) for file in article_file(wildcards)]
+    files = [Path(file) for file in article_files(wildcards)]
     return sum(
         HELD_BY_ENDING.get(file.suffix, 0) * file.stat().st_size
         for file in files

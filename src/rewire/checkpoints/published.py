@@ -19,7 +19,7 @@ def copy_checkpoint(
     In float32, float64 if its config says so: half-precision weights can be run, but AdamW's steps on them are rounded away.
     """
     base, adapter_source = resolve_adapter(source, adapter)
-    config = model_config(base)
+    config = model_config(base, adapter_source)
     double = "float64" in (config.get("dtype"), config.get("torch_dtype"))
     dtype = torch.float64 if double else torch.float32
     model = load_transformer(base, adapter_source, dtype, allow_pickle)
