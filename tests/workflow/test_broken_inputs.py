@@ -5,7 +5,6 @@ The jobs of a finished smoke run, one a rule, with each file that they read spoi
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -176,13 +175,6 @@ LONG = {
     "test_robustness", "test_circuit", "evaluate_circuit", "draw_bakeoff_losses", "keep_step",
     "measure_second_task", "combine_circuits",
 }  # fmt: skip
-SHARE = 37  # of the others by day
-
-
-def daily() -> set[str]:
-    """The rules whose inputs are spoiled by day: the same ones every day, so that a failure stays."""
-    others = sorted(RULES - LONG - {"train_second_task"})
-    return {"train_second_task", *random.Random(0).sample(others, SHARE - 1)}
 
 
 def test_these_are_all_rules_of_everything(worker: Worker) -> None:
@@ -194,7 +186,7 @@ def harms(number: int) -> list[str]:
     return list(HARM) if NIGHTLY else [list(HARM)[number % len(HARM)]]
 
 
-@pytest.mark.parametrize("rule", sorted(RULES if NIGHTLY else daily()))
+@pytest.mark.parametrize("rule", sorted(RULES if NIGHTLY else RULES - LONG))
 def test_a_broken_input_is_named_in_one_line(worker: Worker, rule: str, tmp_path: Path) -> None:
     """Or makes no difference: a model folder has files that not everything reads."""
     if not worker.jobs[rule]["inputs"]:
